@@ -1,0 +1,1 @@
+//! State: alerts, findings, notes, users, sessions, settings.
