@@ -1,1 +1,9 @@
-//! console
+//! The console: server-rendered pages and the JSON interface beside them, over a [`Backend`].
+//!
+//! A page asks the backend and never knows which program it runs in. What belongs here: pages,
+//! sign-in, sessions, authorisation of requests, and the browser's assets. What does not: how
+//! alerts, events, users or rules are kept, which is the backend's.
+
+pub mod backend;
+
+pub use backend::{Backend, BackendError};
