@@ -1,0 +1,3 @@
+//! Strategies that make rules and events which hit the places where engines go wrong.
+
+pub mod correlations;
