@@ -47,6 +47,9 @@ struct Part {
     values: Vec<String>,
 }
 
+/// A hit for other rules: the rule's name, the group's fields and values, time and last event.
+type Hit = (String, Vec<(String, String)>, i64, EventId);
+
 /// A window that met the condition, before it is turned into [`Fired`].
 struct Met {
     time: i64,
@@ -65,7 +68,7 @@ pub fn run(rules: &[Value], arrivals: &[Seen]) -> Vec<Fired> {
     let mut fired = Vec::new();
     for (arrival, seen) in arrivals.iter().enumerate() {
         // Hits of this arrival by rule name, for the rules that refer to them.
-        let mut hits: Vec<(String, Vec<(String, String)>, i64, EventId)> = Vec::new();
+        let mut hits: Vec<Hit> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             let correlation = &rule["correlation"];
             let mut new = Vec::new();

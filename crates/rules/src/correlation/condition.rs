@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn alternatives_are_bounded() {
-        let text = vec!["(a or b or c)"; 8].join(" and ");
+        let text = ["(a or b or c)"; 8].join(" and ");
         let position = |_: &str| Some(0);
         assert_eq!(
             Expression::parse(&text).unwrap().terms(&position),

@@ -43,6 +43,13 @@ pub struct Restored {
     pub dropped: Vec<String>,
 }
 
+/// A snapshot that was read: what is taken over, by rank and digest, and the order of arrival.
+struct Content {
+    restored: Restored,
+    groups: Vec<(usize, u128, Group)>,
+    observations: u64,
+}
+
 impl Correlator {
     /// The state of all rules as bytes.
     pub fn snapshot(&self) -> Vec<u8> {
@@ -123,7 +130,8 @@ impl Correlator {
         if digest([body]) != u128::from_le_bytes(*seal) {
             return Err(SnapshotError::Damaged);
         }
-        let (restored, groups, observations) = self.read(&mut input).ok_or(SnapshotError::Damaged)?;
+        let Content { restored, groups, observations } =
+            self.read(&mut input).ok_or(SnapshotError::Damaged)?;
         for group in &mut self.groups {
             group.clear();
         }
@@ -141,7 +149,7 @@ impl Correlator {
         Ok(restored)
     }
 
-    fn read(&self, input: &mut Reader<'_>) -> Option<(Restored, Vec<(usize, u128, Group)>, u64)> {
+    fn read(&self, input: &mut Reader<'_>) -> Option<Content> {
         let mut sources: Vec<Arc<str>> = Vec::new();
         for _ in 0..input.len()? {
             sources.push(input.text()?.into());
@@ -182,7 +190,7 @@ impl Correlator {
             restored.events += lanes.iter().map(|lane| lane.entries.len()).sum::<usize>();
             groups.push((rank, key, Group { values, lanes, stamp: 0 }));
         }
-        input.0.is_empty().then_some((restored, groups, observations))
+        input.0.is_empty().then_some(Content { restored, groups, observations })
     }
 }
 
