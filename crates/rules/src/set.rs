@@ -1,0 +1,206 @@
+//! All rules in use, compiled: from texts to a [`RuleSet`], and what findings say of them.
+
+use std::collections::HashMap;
+
+use covigil_model::{EntityKind, EntityRef, Event, Finding, Matched};
+
+use crate::{
+    detection::{self, Fault, Placeholders},
+    evaluate,
+    filter::{self, Filter},
+    load::{self, Item, Kind, LoadFailure, LoadReport, RuleText},
+    rule::{Rule, RuleIndex},
+    yaml::Node,
+};
+
+/// Choices in compiling rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Values of placeholders for the `expand` modifier, by name without percent signs. A rule
+    /// whose placeholder has none is not loaded, as the specification demands.
+    pub placeholders: Placeholders,
+}
+
+/// A correlation rule's document, for the correlator to compile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CorrelationDocument {
+    /// Its entry among [`RuleSet::rules`].
+    pub rule: RuleIndex,
+    /// The file it comes from.
+    pub path: String,
+    /// The line in it, from 1.
+    pub line: u32,
+    /// The whole document.
+    pub value: serde_json::Value,
+}
+
+/// All rules in use. Immutable: a reload makes a new one.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    references: HashMap<String, RuleIndex>,
+    correlations: Vec<CorrelationDocument>,
+    report: LoadReport,
+}
+
+impl RuleSet {
+    /// Reads and compiles rules. Never fails as a whole: what is not usable is in the
+    /// [`report`](Self::report).
+    pub fn compile(texts: &[RuleText], options: &Options) -> Self {
+        let mut set = Self::default();
+        let mut filters = Vec::new();
+        for text in texts {
+            let failed_before = set.report.failed.len();
+            let items = load::read(text, &mut set.report.failed);
+            set.report.total += items.len() + set.report.failed.len() - failed_before;
+            for item in items {
+                if let Err(fault) = set.add(&item, options, &mut filters) {
+                    set.report.failed.push(item.failure(fault.line, fault.reason));
+                }
+            }
+        }
+        for (item, filter) in &filters {
+            set.apply(item, filter);
+        }
+        set.report.loaded = set.report.total - set.report.failed.len();
+        set
+    }
+
+    fn add(
+        &mut self,
+        item: &Item,
+        options: &Options,
+        filters: &mut Vec<(Item, Filter)>,
+    ) -> Result<(), Fault> {
+        let placeholders = &options.placeholders;
+        if item.kind == Kind::Filter {
+            filters.push((item.clone(), filter::read(&item.node, item.line, placeholders)?));
+            return Ok(());
+        }
+        let fault = |reason: String| Fault::at(item.line, reason);
+        let mut rule = Rule::read(&item.node, &item.path, item.line, item.source.clone()).map_err(fault)?;
+        if let Some(have) = self.references.get(&rule.id).or_else(|| self.references.get(rule.name.as_ref()?))
+        {
+            let have = &self.rules[have.index()];
+            return Err(fault(format!(
+                "its id or name is already used by `{}` ({}:{}); ids and names must be unique",
+                have.title, have.path, have.line
+            )));
+        }
+        let index = RuleIndex(u32::try_from(self.rules.len()).unwrap_or(u32::MAX));
+        if item.kind == Kind::Correlation {
+            rule.is_correlation = true;
+            self.report.correlations += 1;
+            self.correlations.push(CorrelationDocument {
+                rule: index,
+                path: item.path.to_string(),
+                line: item.line,
+                value: item.node.to_json(),
+            });
+        } else {
+            let Some(section) = item.node.get("detection") else {
+                return Err(fault("the rule has no `detection`".into()));
+            };
+            if item.node.get("logsource").is_none() {
+                return Err(fault("the rule has no `logsource`; name a product, service or category".into()));
+            }
+            let detection = detection::read(section, placeholders, &[])?;
+            rule.conditions = detection.conditions;
+            rule.expr = Some(detection.expr);
+        }
+        self.references.insert(rule.id.clone(), index);
+        if let Some(name) = &rule.name {
+            self.references.insert(name.clone(), index);
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    fn apply(&mut self, item: &Item, filter: &Filter) {
+        if let Some(missing) = filter.rules.iter().flatten().find(|name| !self.references.contains_key(*name))
+        {
+            let line =
+                item.node.get("filter").and_then(|f| f.get("rules")).map_or(item.line, |n: &Node| n.line);
+            let reason = format!(
+                "the filter names the rule `{missing}`, which is not loaded; its other rules are filtered"
+            );
+            self.report.failed.push(item.failure(line, reason));
+        } else {
+            self.report.filters += 1;
+        }
+        for rule in self.rules.iter_mut().filter(|rule| filter.applies_to(rule)) {
+            if let Some(expr) = rule.expr.take() {
+                rule.expr = Some(expr.and(filter.detection.expr.clone()));
+                rule.filters.push(filter.title.clone());
+            }
+        }
+    }
+
+    /// What became of all documents.
+    pub const fn report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    /// All rules in use; a rule's place is its [`RuleIndex`].
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// One rule.
+    pub fn rule(&self, rule: RuleIndex) -> Option<&Rule> {
+        self.rules.get(rule.index())
+    }
+
+    /// The rule of that id or name.
+    pub fn resolve(&self, reference: &str) -> Option<RuleIndex> {
+        self.references.get(reference).copied()
+    }
+
+    /// The correlation rules, for the correlator to compile.
+    pub fn correlations(&self) -> &[CorrelationDocument] {
+        &self.correlations
+    }
+
+    /// Takes a correlation out of use that its compiler refused; the report says why.
+    pub fn refuse_correlation(&mut self, rule: RuleIndex, reason: impl Into<String>) {
+        let Some(at) = self.correlations.iter().position(|document| document.rule == rule) else { return };
+        let document = self.correlations.remove(at);
+        let (title, id) = match self.rules.get(rule.index()) {
+            Some(rule) => (Some(rule.title.clone()), Some(rule.id.clone())),
+            None => (None, None),
+        };
+        let failure =
+            LoadFailure { path: document.path, line: document.line, title, id, reason: reason.into() };
+        self.report.failed.push(failure);
+        self.report.correlations = self.correlations.len();
+        self.report.loaded = self.report.loaded.saturating_sub(1);
+    }
+
+    /// The fields and values that made a rule match an event; for findings, not for the hot path.
+    pub fn matched(&self, rule: RuleIndex, event: &Event) -> Vec<Matched> {
+        self.rule(rule).and_then(Rule::expr).map(|expr| evaluate::matched(expr, event)).unwrap_or_default()
+    }
+
+    /// The finding that a rule's match of an event is. Findings of one rule on one host are one
+    /// group.
+    pub fn finding(&self, rule: RuleIndex, event: &Event) -> Option<Finding> {
+        let rule_at = rule;
+        let rule = self.rule(rule)?;
+        let entities = EntityRef::of_event(event);
+        let host =
+            entities.iter().find(|entity| entity.kind == EntityKind::Host).map_or("", |host| &host.name);
+        let group = format!("{}|{host}", rule.id);
+        let events = vec![event.id.clone()];
+        Some(Finding {
+            id: Finding::derive_id(&rule.id, &events, &group),
+            solution: "siem".into(),
+            rule: rule.reference(),
+            time: event.time,
+            events,
+            matched: self.matched(rule_at, event),
+            entities,
+            group,
+            summary: None,
+        })
+    }
+}
