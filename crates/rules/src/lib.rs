@@ -8,7 +8,8 @@
 //! modifiers applied ([`modifier`], [`pattern`], [`regexp`]). [`filter`]s are joined to the trees.
 //! A [`RuleSet`] holds all rules and a [`LoadReport`] on those that cannot run, with file, line,
 //! reason and, where there is one, the mend: nothing is skipped in silence. A [`Matcher`] then says
-//! which rules an event matches, and [`RuleSet::finding`] makes a finding of it.
+//! which rules an event matches (in parallel, one matcher per worker), and the [`Detector`] takes
+//! events with their matches in order, runs the [`correlation`]s and makes findings.
 //!
 //! # How the specification is read where it leaves a choice
 //!
@@ -33,6 +34,7 @@
 pub mod condition;
 pub mod correlation;
 pub mod detection;
+pub mod detector;
 pub mod evaluate;
 pub mod expr;
 mod filter;
@@ -45,7 +47,8 @@ pub mod rule;
 pub mod set;
 pub mod yaml;
 
+pub use detector::Detector;
 pub use load::{LoadFailure, LoadReport, RuleText};
 pub use matcher::Matcher;
 pub use rule::{Rule, RuleIndex, RuleLogSource};
-pub use set::{CorrelationDocument, Options, RuleSet};
+pub use set::{Correlation, Options, RuleSet};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use covigil_model::{EntityKind, EntityRef, Event, Finding, Matched};
 
 use crate::{
+    correlation::{CorrelationError, CorrelationRule, Correlator, Limits},
     detection::{self, Fault, Placeholders},
     evaluate,
     filter::{self, Filter},
@@ -21,17 +22,13 @@ pub struct Options {
     pub placeholders: Placeholders,
 }
 
-/// A correlation rule's document, for the correlator to compile.
+/// A correlation rule in use, and its entry among [`RuleSet::rules`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct CorrelationDocument {
-    /// Its entry among [`RuleSet::rules`].
+pub struct Correlation {
+    /// Its entry.
     pub rule: RuleIndex,
-    /// The file it comes from.
-    pub path: String,
-    /// The line in it, from 1.
-    pub line: u32,
-    /// The whole document.
-    pub value: serde_json::Value,
+    /// What it asks.
+    pub definition: CorrelationRule,
 }
 
 /// All rules in use. Immutable: a reload makes a new one.
@@ -39,7 +36,7 @@ pub struct CorrelationDocument {
 pub struct RuleSet {
     rules: Vec<Rule>,
     references: HashMap<String, RuleIndex>,
-    correlations: Vec<CorrelationDocument>,
+    correlations: Vec<Correlation>,
     report: LoadReport,
 }
 
@@ -62,6 +59,7 @@ impl RuleSet {
         for (item, filter) in &filters {
             set.apply(item, filter);
         }
+        set.drop_broken_correlations();
         set.report.loaded = set.report.total - set.report.failed.len();
         set
     }
@@ -90,13 +88,9 @@ impl RuleSet {
         let index = RuleIndex(u32::try_from(self.rules.len()).unwrap_or(u32::MAX));
         if item.kind == Kind::Correlation {
             rule.is_correlation = true;
-            self.report.correlations += 1;
-            self.correlations.push(CorrelationDocument {
-                rule: index,
-                path: item.path.to_string(),
-                line: item.line,
-                value: item.node.to_json(),
-            });
+            let definition =
+                CorrelationRule::parse(&item.node.to_json()).map_err(|error| fault(error.to_string()))?;
+            self.correlations.push(Correlation { rule: index, definition });
         } else {
             let Some(section) = item.node.get("detection") else {
                 return Err(fault("the rule has no `detection`".into()));
@@ -156,24 +150,40 @@ impl RuleSet {
         self.references.get(reference).copied()
     }
 
-    /// The correlation rules, for the correlator to compile.
-    pub fn correlations(&self) -> &[CorrelationDocument] {
+    /// The correlation rules in use; a rule's place is its index in the [`Correlator`].
+    pub fn correlations(&self) -> &[Correlation] {
         &self.correlations
     }
 
-    /// Takes a correlation out of use that its compiler refused; the report says why.
-    pub fn refuse_correlation(&mut self, rule: RuleIndex, reason: impl Into<String>) {
-        let Some(at) = self.correlations.iter().position(|document| document.rule == rule) else { return };
-        let document = self.correlations.remove(at);
-        let (title, id) = match self.rules.get(rule.index()) {
-            Some(rule) => (Some(rule.title.clone()), Some(rule.id.clone())),
-            None => (None, None),
+    /// A correlator of the correlation rules in use, without state.
+    pub fn correlator(&self, limits: Limits) -> Correlator {
+        self.correlator_of(limits).0
+    }
+
+    fn correlator_of(&self, limits: Limits) -> (Correlator, Vec<(usize, CorrelationError)>) {
+        let definitions = self.correlations.iter().map(|c| c.definition.clone()).collect();
+        let resolve = |reference: &str| match self.resolve(reference) {
+            Some(index) if self.rules[index.index()].expr.is_some() => vec![index.0],
+            _ => Vec::new(),
         };
-        let failure =
-            LoadFailure { path: document.path, line: document.line, title, id, reason: reason.into() };
-        self.report.failed.push(failure);
+        Correlator::new(definitions, &resolve, limits)
+    }
+
+    /// Takes correlations out of use that refer to what is not there, until the rest can run.
+    fn drop_broken_correlations(&mut self) {
+        let (_, errors) = self.correlator_of(Limits::default());
+        for (at, error) in errors.iter().rev() {
+            let correlation = self.correlations.remove(*at);
+            let rule = &self.rules[correlation.rule.index()];
+            self.report.failed.push(LoadFailure {
+                path: rule.path.to_string(),
+                line: rule.line,
+                title: Some(rule.title.clone()),
+                id: Some(rule.id.clone()),
+                reason: error.to_string(),
+            });
+        }
         self.report.correlations = self.correlations.len();
-        self.report.loaded = self.report.loaded.saturating_sub(1);
     }
 
     /// The fields and values that made a rule match an event; for findings, not for the hot path.

@@ -70,13 +70,16 @@ fn a_rule_shows_what_its_author_wrote() {
 }
 
 #[test]
-fn a_correlation_is_handed_on_and_can_be_refused() {
-    let text =
-        "title: c\nid: c\ncorrelation: {type: event_count, rules: [x], timespan: 1m, condition: {gte: 5}}\n";
-    let mut set = compile(text);
-    assert!(set.rules()[0].is_correlation);
-    let document = set.correlations()[0].clone();
-    assert_eq!(document.value["correlation"]["condition"]["gte"], 5);
-    set.refuse_correlation(document.rule, "it refers to nothing");
-    assert_eq!((set.report().loaded, set.report().failed.len()), (0, 1));
+fn a_correlation_that_cannot_run_is_refused() {
+    let correlation = |rules: &str| {
+        format!(
+            "title: c\nid: c\ncorrelation: {{type: event_count, rules: [{rules}], timespan: 1m, condition: {{gte: 5}}}}\n"
+        )
+    };
+    let base = "title: b\nid: b\nlogsource: {product: x}\ndetection: {s: {f: 1}, condition: s}\n---\n";
+    let set = compile(&format!("{base}{}", correlation("b")));
+    assert_eq!((set.report().correlations, set.report().loaded), (1, 2));
+    assert!(set.rules()[1].is_correlation);
+    assert!(reason(&correlation("nobody")).contains("nobody"));
+    assert!(reason("title: c\ncorrelation: {type: event_count}\n").contains("lacks"));
 }

@@ -9,6 +9,7 @@
 
 mod corpus;
 mod correlation;
+mod detector;
 mod filters;
 mod loading;
 mod meaning;
