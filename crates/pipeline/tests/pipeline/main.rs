@@ -1,0 +1,4 @@
+//! What the pipeline does, seen from outside.
+
+mod files;
+mod support;
