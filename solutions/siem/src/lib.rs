@@ -4,6 +4,7 @@
 //! rules of `content/rules` are embedded as they are. Detection itself is the rule engine's, search
 //! the store's.
 
+pub mod collect;
 pub mod parse;
 
 use covigil_model::Class;
@@ -26,6 +27,6 @@ pub static SOLUTION: Solution = Solution {
         Class::API,
     ],
     parsers: &parse::PARSERS,
-    discover: covigil_solution::no_sources,
+    discover: collect::discover,
     rules: &[],
 };

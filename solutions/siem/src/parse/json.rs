@@ -1,6 +1,8 @@
 //! JSON objects of any origin. Every member becomes a field under its own dotted path; the time is
 //! found.
 
+mod shapes;
+
 use covigil_model::{Attr, Event, Kind, json};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
@@ -78,6 +80,7 @@ pub(crate) fn describe(context: &ParseContext, event: &mut Event) {
     if let Some((_, time)) = best {
         event.time = time;
     }
+    shapes::apply(event);
     for name in ["host", "hostname", "host.name", "Computer", "device.hostname", "agent.hostname"] {
         if let Some(field) = event.find(name)
             && !field.value.is_empty()
