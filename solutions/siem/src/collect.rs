@@ -98,13 +98,7 @@ fn name_of(path: &Path) -> String {
     short.to_string_lossy().replace([' ', '#', '\t', '\n'], "_")
 }
 
-fn snapshot(
-    host: &dyn Host,
-    name: &str,
-    description: &str,
-    probe: &str,
-    take: TakeSnapshot,
-) -> SourcePlan {
+fn snapshot(host: &dyn Host, name: &str, description: &str, probe: &str, take: TakeSnapshot) -> SourcePlan {
     let access = access(host, Path::new(probe)).unwrap_or_else(|| Access::Absent {
         mend: format!("{probe} does not exist on this system, so this state cannot be watched"),
     });
@@ -137,8 +131,10 @@ fn denied(path: &Path, error: &io::Error, group: &str) -> Access {
 
 /// The systemd journal, where `journalctl` and a journal's files exist.
 fn journal(host: &dyn Host) -> Option<SourcePlan> {
-    let files: Vec<PathBuf> =
-        ["/var/log/journal", "/run/log/journal"].iter().flat_map(|dir| journal_files(host, Path::new(dir))).collect();
+    let files: Vec<PathBuf> = ["/var/log/journal", "/run/log/journal"]
+        .iter()
+        .flat_map(|dir| journal_files(host, Path::new(dir)))
+        .collect();
     let first = files.first()?;
     let access = if host.program("journalctl").is_none() {
         Access::Denied {

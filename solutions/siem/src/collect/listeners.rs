@@ -144,7 +144,13 @@ mod tests {
         rows(table, "tcp", &mut found);
         assert_eq!(
             found,
-            [Listener { protocol: "tcp", address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 22, uid: 0, inode: 4711 }]
+            [Listener {
+                protocol: "tcp",
+                address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 22,
+                uid: 0,
+                inode: 4711
+            }]
         );
         let mut found = Vec::new();
         let table = "header\n 0: 00000000000000000000000001000000:0035 0:0 07 0:0 0:0 0 101 0 9 2\n 1: 00000000:FFFF 0:0 07 0:0 0:0 0 101 0 10 2";

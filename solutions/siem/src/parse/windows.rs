@@ -257,7 +257,10 @@ fn user_data(member: &str, base: usize) -> Named {
     match member.split_once('.') {
         Some((_, own)) if own.starts_with("#attributes.") => Named::Dropped,
         Some((wrapper, _)) if wrapper.ends_with("_attributes") => Named::Dropped,
-        Some((wrapper, _)) => Named::Tail(base + wrapper.len() + 1),
+        Some((wrapper, own)) => {
+            let attribute = own.rfind("attributes.").map_or(0, |at| at + "attributes.".len());
+            Named::Tail(base + wrapper.len() + 1 + attribute)
+        }
         None => Named::Tail(base),
     }
 }

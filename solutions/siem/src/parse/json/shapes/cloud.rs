@@ -21,7 +21,7 @@ pub(super) const SHAPES: &[Shape] = &[
             ("errorMessage", Attr::Message),
         ],
         finish: cloudtrail,
-        ..Shape::of(&["eventSource", "eventName", "awsRegion"], "aws")
+        ..Shape::of(&["eventSource", "eventName"], "aws")
     },
     Shape {
         services: &["guardduty"],
@@ -125,51 +125,30 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         class: (Class::API, 0),
-        columns: &[
-            ("operationName", Attr::ApiOperation),
-            ("callerIpAddress", Attr::SrcIp),
-            ("properties.ipAddress", Attr::SrcIp),
-            ("properties.userPrincipalName", Attr::UserName),
-            ("properties.initiatedBy.user.userPrincipalName", Attr::ActorUserName),
-            ("identity", Attr::ActorUserName),
-            ("properties.userAgent", Attr::UserAgent),
-            ("properties.appDisplayName", Attr::ServiceName),
-            ("resultDescription", Attr::StatusDetail),
-        ],
-        aliases: &[
-            ("category", "Category"),
-            ("category", "CategoryValue"),
-            ("operationName", "OperationName"),
-            ("operationName", "OperationNameValue"),
-            ("resultType", "ResultType"),
-            ("resultDescription", "ResultDescription"),
-            ("resourceId", "ResourceId"),
-            ("properties.activityDisplayName", "ActivityDisplayName"),
-            ("properties.loggedByService", "LoggedByService"),
-            ("properties.authenticationRequirement", "AuthenticationRequirement"),
-            ("properties.resourceDisplayName", "ResourceDisplayName"),
-            ("properties.clientAppUsed", "ClientApp"),
-            ("properties.userPrincipalName", "Username"),
-            ("properties.riskState", "RiskState"),
-            ("properties.deviceDetail.trustType", "DeviceDetail.trusttype"),
-            ("properties.deviceDetail.deviceId", "DeviceDetail.deviceId"),
-            ("properties.deviceDetail.isCompliant", "DeviceDetail.isCompliant"),
-            ("properties.networkLocationDetails.networkType", "NetworkLocationDetails"),
-            (
-                "properties.targetResources.modifiedProperties.displayName",
-                "TargetResources.ModifiedProperties.DisplayName",
-            ),
-            (
-                "properties.targetResources.modifiedProperties.newValue",
-                "TargetResources.ModifiedProperties.NewValue",
-            ),
-            (
-                "properties.targetResources.modifiedProperties.newValue",
-                "TargetResources.modifiedProperties.newValue",
-            ),
-        ],
+        columns: AZURE_COLUMNS,
+        aliases: AZURE_ALIASES,
         finish: azure,
         ..Shape::of(&["operationName", "category"], "azure")
+    },
+    // Some exporters write the outer names in lower case.
+    Shape {
+        class: (Class::API, 0),
+        columns: AZURE_COLUMNS,
+        aliases: &[
+            ("operationname", "operationName"),
+            ("resourceid", "resourceId"),
+            ("calleripaddress", "callerIpAddress"),
+            ("correlationid", "correlationId"),
+            ("resulttype", "resultType"),
+            ("resultdescription", "resultDescription"),
+        ],
+        finish: |event| {
+            for (from, to) in AZURE_ALIASES {
+                alias(event, from, to);
+            }
+            azure(event)
+        },
+        ..Shape::of(&["operationname", "category"], "azure")
     },
     Shape {
         services: &["riskdetection", "pim"],
@@ -250,7 +229,51 @@ pub(super) const SHAPES: &[Shape] = &[
     },
 ];
 
+const AZURE_COLUMNS: &[(&str, Attr)] = &[
+    ("operationName", Attr::ApiOperation),
+    ("callerIpAddress", Attr::SrcIp),
+    ("properties.ipAddress", Attr::SrcIp),
+    ("properties.userPrincipalName", Attr::UserName),
+    ("properties.initiatedBy.user.userPrincipalName", Attr::ActorUserName),
+    ("identity", Attr::ActorUserName),
+    ("properties.userAgent", Attr::UserAgent),
+    ("properties.appDisplayName", Attr::ServiceName),
+    ("resultDescription", Attr::StatusDetail),
+];
+
+/// Names of the same members in Log Analytics, which rules use.
+const AZURE_ALIASES: &[(&str, &str)] = &[
+    ("category", "Category"),
+    ("category", "CategoryValue"),
+    ("operationName", "OperationName"),
+    ("operationName", "OperationNameValue"),
+    ("resultType", "ResultType"),
+    ("resultDescription", "ResultDescription"),
+    ("resourceId", "ResourceId"),
+    ("properties.activityDisplayName", "ActivityDisplayName"),
+    ("properties.loggedByService", "LoggedByService"),
+    ("properties.authenticationRequirement", "AuthenticationRequirement"),
+    ("properties.resourceDisplayName", "ResourceDisplayName"),
+    ("properties.clientAppUsed", "ClientApp"),
+    ("properties.userPrincipalName", "Username"),
+    ("properties.riskState", "RiskState"),
+    ("properties.deviceDetail.trustType", "DeviceDetail.trusttype"),
+    ("properties.deviceDetail.deviceId", "DeviceDetail.deviceId"),
+    ("properties.deviceDetail.isCompliant", "DeviceDetail.isCompliant"),
+    ("properties.networkLocationDetails.networkType", "NetworkLocationDetails"),
+    (
+        "properties.targetResources.modifiedProperties.displayName",
+        "TargetResources.ModifiedProperties.DisplayName",
+    ),
+    ("properties.targetResources.modifiedProperties.newValue", "TargetResources.ModifiedProperties.NewValue"),
+    ("properties.targetResources.modifiedProperties.newValue", "TargetResources.modifiedProperties.newValue"),
+];
+
 fn cloudtrail(event: &mut Event) -> bool {
+    const KNOWN: [&str; 4] = ["awsRegion", "eventVersion", "requestParameters", "recipientAccountId"];
+    if KNOWN.iter().all(|name| event.find(name).is_none()) {
+        return false;
+    }
     status_by_error(event, "errorCode");
     event.activity = verb(text(event, "eventName"));
     if text(event, "eventName") == "ConsoleLogin" {
@@ -304,8 +327,7 @@ fn verb(operation: &str) -> u8 {
         (&["delete", "remove", "terminate", "detach", "disable", "destroy"], 4),
     ];
     let last = operation.rsplit(['.', '/', ':']).next().unwrap_or(operation);
-    let begins =
-        |word: &&str| last.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    let begins = |word: &&str| last.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
     WORDS.iter().find(|(words, _)| words.iter().any(begins)).map_or(99, |(_, activity)| *activity)
 }
 

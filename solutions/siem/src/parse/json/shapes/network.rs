@@ -190,8 +190,7 @@ fn suricata(event: &mut Event) -> bool {
             alias(event, "dns.answers.rdata", "answer");
         }
         "http" => {
-            (event.class, event.activity) =
-                (Class::HTTP, access::activity(text(event, "http.http_method")));
+            (event.class, event.activity) = (Class::HTTP, access::activity(text(event, "http.http_method")));
             proxy_names(
                 event,
                 ["http.url", "http.http_user_agent", "http.http_method", "http.hostname", "http.status"],
