@@ -248,7 +248,10 @@ fn data(member: &str, base: usize) -> Named {
         "Data.#text" => Named::Part(base, base + "Data".len()),
         "#text" => Named::As("Data"),
         _ if member.starts_with("#attributes.") || member.contains("_attributes.xmlns") => Named::Dropped,
-        _ => Named::Tail(base),
+        _ => match member.strip_suffix(".#text") {
+            Some(named) => Named::Part(base, base + named.len()),
+            None => Named::Tail(base),
+        },
     }
 }
 
@@ -259,7 +262,11 @@ fn user_data(member: &str, base: usize) -> Named {
         Some((wrapper, _)) if wrapper.ends_with("_attributes") => Named::Dropped,
         Some((wrapper, own)) => {
             let attribute = own.rfind("attributes.").map_or(0, |at| at + "attributes.".len());
-            Named::Tail(base + wrapper.len() + 1 + attribute)
+            let start = wrapper.len() + 1 + attribute;
+            match member.strip_suffix(".#text") {
+                Some(named) if named.len() > start => Named::Part(base + start, base + named.len()),
+                _ => Named::Tail(base + start),
+            }
         }
         None => Named::Tail(base),
     }

@@ -3,6 +3,7 @@
 mod hostile;
 mod machine;
 mod real;
+mod regression;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ mod cloud;
 mod endpoint;
 mod network;
 
-use covigil_model::{Attr, Class, Event, Kind, Span, Status};
+use covigil_model::{Attr, Class, Event, Field, Kind, Span, Status};
 
 /// One shape.
 pub(super) struct Shape {
@@ -47,16 +47,27 @@ impl Shape {
 
 /// Recognises the event's shape and applies what is known of it. The first shape that fits wins.
 pub(super) fn apply(event: &mut Event) {
-    for shapes in [cloud::SHAPES, network::SHAPES, endpoint::SHAPES] {
-        for shape in shapes {
-            if shape.marks.iter().all(|mark| event.find(mark).is_some()) && fit(shape, event) {
-                return;
-            }
+    for shape in cloud::SHAPES.iter().chain(network::SHAPES).chain(endpoint::SHAPES) {
+        let found = shape.marks.iter().all(|mark| loosely(event, mark).is_some());
+        if found && fit(shape, event) {
+            return;
         }
     }
 }
 
+/// The first member of that name, whatever its case: some exporters write all names in lower case.
+fn loosely(event: &Event, name: &str) -> Option<Field> {
+    event
+        .fields()
+        .iter()
+        .find(|f| f.name.len() == name.len() && event.slice(f.name).eq_ignore_ascii_case(name))
+        .copied()
+}
+
 fn fit(shape: &Shape, event: &mut Event) -> bool {
+    if shape.marks.iter().any(|mark| event.find(mark).is_none()) {
+        restore_case(shape, event);
+    }
     event.log_source.set(shape.product, shape.services, shape.categories);
     (event.class, event.activity) = shape.class;
     for (from, to) in shape.aliases {
@@ -71,6 +82,20 @@ fn fit(shape: &Shape, event: &mut Event) -> bool {
         column(event, name, *attr);
     }
     true
+}
+
+/// Gives the members that the shape knows their right names beside the ones in another case.
+fn restore_case(shape: &Shape, event: &mut Event) {
+    let columns = shape.columns.iter().map(|(name, _)| *name);
+    let aliases = shape.aliases.iter().map(|(name, _)| *name);
+    for right in shape.marks.iter().copied().chain(columns).chain(aliases) {
+        if event.find(right).is_none()
+            && let Some(field) = loosely(event, right)
+        {
+            let wrong = event.slice(field.name).to_owned();
+            alias(event, &wrong, right);
+        }
+    }
 }
 
 /// The value of a member; `None` where it is missing, null or empty.

@@ -130,26 +130,6 @@ pub(super) const SHAPES: &[Shape] = &[
         finish: azure,
         ..Shape::of(&["operationName", "category"], "azure")
     },
-    // Some exporters write the outer names in lower case.
-    Shape {
-        class: (Class::API, 0),
-        columns: AZURE_COLUMNS,
-        aliases: &[
-            ("operationname", "operationName"),
-            ("resourceid", "resourceId"),
-            ("calleripaddress", "callerIpAddress"),
-            ("correlationid", "correlationId"),
-            ("resulttype", "resultType"),
-            ("resultdescription", "resultDescription"),
-        ],
-        finish: |event| {
-            for (from, to) in AZURE_ALIASES {
-                alias(event, from, to);
-            }
-            azure(event)
-        },
-        ..Shape::of(&["operationname", "category"], "azure")
-    },
     Shape {
         services: &["riskdetection", "pim"],
         class: (Class::DETECTION_FINDING, 1),
@@ -173,31 +153,12 @@ pub(super) const SHAPES: &[Shape] = &[
         finish: github,
         ..Shape::of(&["action", "actor"], "github")
     },
-    Shape {
-        services: &["audit"],
-        categories: &["application"],
-        class: (Class::API, 0),
-        columns: &[
-            ("verb", Attr::ApiOperation),
-            ("user.username", Attr::ActorUserName),
-            ("sourceIPs", Attr::SrcIp),
-            ("userAgent", Attr::UserAgent),
-            ("requestURI", Attr::Url),
-            ("responseStatus.code", Attr::HttpStatus),
-        ],
-        aliases: &[("objectRef.apiGroup", "apiGroup")],
-        finish: kubernetes,
-        ..Shape::of(&["verb", "auditID"], "kubernetes")
-    },
-    Shape {
-        services: &["audit"],
-        categories: &["application"],
-        class: (Class::API, 0),
-        columns: &[("verb", Attr::ApiOperation), ("user.username", Attr::ActorUserName)],
-        aliases: &[("objectRef.apiGroup", "apiGroup")],
-        finish: kubernetes,
-        ..Shape::of(&["verb", "objectRef.resource"], "kubernetes")
-    },
+    kubernetes_shape(&["verb", "auditID"]),
+    kubernetes_shape(&["verb", "objectRef.resource"]),
+    kubernetes_shape(&["verb", "requestURI"]),
+    kubernetes_shape(&["objectRef.resource", "user.username"]),
+    kubernetes_shape(&["requestURI", "auditID"]),
+    kubernetes_shape(&["requestURI", "responseStatus.code"]),
     Shape {
         services: &["audit"],
         class: (Class::API, 0),
@@ -228,6 +189,26 @@ pub(super) const SHAPES: &[Shape] = &[
         ..Shape::of(&["event_type", "factor", "result"], "cisco")
     },
 ];
+
+/// The audit log of Kubernetes, by any marks: exporters leave out different members.
+const fn kubernetes_shape(marks: &'static [&'static str]) -> Shape {
+    Shape {
+        services: &["audit"],
+        categories: &["application"],
+        class: (Class::API, 0),
+        columns: &[
+            ("verb", Attr::ApiOperation),
+            ("user.username", Attr::ActorUserName),
+            ("sourceIPs", Attr::SrcIp),
+            ("userAgent", Attr::UserAgent),
+            ("requestURI", Attr::Url),
+            ("responseStatus.code", Attr::HttpStatus),
+        ],
+        aliases: &[("objectRef.apiGroup", "apiGroup")],
+        finish: kubernetes,
+        ..Shape::of(marks, "kubernetes")
+    }
+}
 
 const AZURE_COLUMNS: &[(&str, Attr)] = &[
     ("operationName", Attr::ApiOperation),
