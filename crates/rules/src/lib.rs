@@ -31,6 +31,7 @@
 //! - `base64` and its kin ignore case as every text does, unless `cased`.
 //! - Identifiers beginning with `_` are left out of `them`, and of patterns that do not begin so.
 
+mod compiled;
 pub mod condition;
 pub mod correlation;
 pub mod detection;

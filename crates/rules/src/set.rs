@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use covigil_model::{EntityKind, EntityRef, Event, Finding, Matched};
 
 use crate::{
+    compiled::Program,
     correlation::{CorrelationError, CorrelationRule, Correlator, Limits},
     detection::{self, Fault, Placeholders},
     evaluate,
@@ -38,6 +39,7 @@ pub struct RuleSet {
     references: HashMap<String, RuleIndex>,
     correlations: Vec<Correlation>,
     report: LoadReport,
+    program: Program,
 }
 
 impl RuleSet {
@@ -60,6 +62,7 @@ impl RuleSet {
             set.apply(item, filter);
         }
         set.drop_broken_correlations();
+        set.program = Program::new(&set.rules);
         set.report.loaded = set.report.total - set.report.failed.len();
         set
     }
@@ -128,6 +131,11 @@ impl RuleSet {
                 rule.filters.push(filter.title.clone());
             }
         }
+    }
+
+    /// The compiled form.
+    pub(crate) const fn program(&self) -> &Program {
+        &self.program
     }
 
     /// What became of all documents.

@@ -7,6 +7,7 @@
     reason = "tests say what is wrong by failing"
 )]
 
+mod agreement;
 mod corpus;
 mod correlation;
 mod detector;
