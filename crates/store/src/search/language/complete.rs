@@ -53,7 +53,9 @@ pub fn completions<'a>(
         cursor -= 1;
     }
     let before = &text[..cursor];
-    let word_from = before.rfind(|c: char| !is_name(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let word_from = before
+        .rfind(|c: char| !is_name(c))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let word = &before[word_from..];
     let mut found = Finder { word, from: word_from, list: Vec::new() };
     let stage = stage_at(before);
@@ -65,7 +67,8 @@ pub fn completions<'a>(
         }
         Some(stage) => {
             let name = stage.split_whitespace().next().unwrap_or("");
-            if matches!(name, "stats" | "timechart") && !stage.contains(" by ") && !inside_parenthesis(stage) {
+            if matches!(name, "stats" | "timechart") && !stage.contains(" by ") && !inside_parenthesis(stage)
+            {
                 for name in FUNCTIONS {
                     found.offer(name, CompletionKind::Function, "");
                 }
@@ -76,7 +79,9 @@ pub fn completions<'a>(
         None => {
             if before[..word_from].ends_with(':') {
                 let head = &before[..word_from - 1];
-                let name_from = head.rfind(|c: char| !is_name(c)).map_or(0, |at| at + head[at..].chars().next().map_or(1, char::len_utf8));
+                let name_from = head
+                    .rfind(|c: char| !is_name(c))
+                    .map_or(0, |at| at + head[at..].chars().next().map_or(1, char::len_utf8));
                 found.values(&head[name_from..], values);
             } else {
                 found.fields(source_fields, ":");
@@ -118,7 +123,12 @@ impl Finder<'_> {
     fn offer(&mut self, text: &str, kind: CompletionKind, detail: &str) {
         let fits = text.get(..self.word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(self.word));
         if fits && self.list.len() < MAX && !self.list.iter().any(|have| have.text == text) {
-            self.list.push(Completion { text: text.to_owned(), from: self.from, kind, detail: detail.to_owned() });
+            self.list.push(Completion {
+                text: text.to_owned(),
+                from: self.from,
+                kind,
+                detail: detail.to_owned(),
+            });
         }
     }
 
@@ -159,7 +169,9 @@ impl Finder<'_> {
             _ => {
                 for value in values(field) {
                     let pattern = super::Pattern::literal(&value).to_string();
-                    let fits = value.get(..self.word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(self.word));
+                    let fits = value
+                        .get(..self.word.len())
+                        .is_some_and(|begin| begin.eq_ignore_ascii_case(self.word));
                     if fits && self.list.len() < MAX {
                         self.list.push(Completion {
                             text: pattern,

@@ -112,9 +112,11 @@ impl Column {
                 | Attr::Url
                 | Attr::RegValueData
                 | Attr::FileHashes => Way::Prose,
-                Attr::ProcessPath | Attr::ParentPath | Attr::ActorProcessPath | Attr::FilePath | Attr::RegKeyPath => {
-                    Way::Path
-                }
+                Attr::ProcessPath
+                | Attr::ParentPath
+                | Attr::ActorProcessPath
+                | Attr::FilePath
+                | Attr::RegKeyPath => Way::Path,
                 _ => match attr.kind() {
                     AttrType::Text => Way::Word,
                     AttrType::Integer => Way::Number,
@@ -169,10 +171,7 @@ pub const ALIASES: &[(&str, &[Column])] = &[
     ("file", &[C::Attr(A::FilePath)]),
     ("hash", &[C::Attr(A::FileHashes)]),
     ("host", &[C::Attr(A::DeviceHostname)]),
-    (
-        "ip",
-        &[C::Attr(A::SrcIp), C::Attr(A::DstIp), C::Attr(A::DeviceIp)],
-    ),
+    ("ip", &[C::Attr(A::SrcIp), C::Attr(A::DstIp), C::Attr(A::DeviceIp)]),
     ("job", &[C::Attr(A::JobName)]),
     ("log", &[C::Attr(A::LogName)]),
     ("logon_type", &[C::Attr(A::LogonType)]),
@@ -182,10 +181,7 @@ pub const ALIASES: &[(&str, &[Column])] = &[
     ("parent_cmd", &[C::Attr(A::ParentCmdLine)]),
     ("pid", &[C::Attr(A::ProcessPid), C::Attr(A::ActorProcessPid)]),
     ("port", &[C::Attr(A::SrcPort), C::Attr(A::DstPort)]),
-    (
-        "process",
-        &[C::Attr(A::ProcessPath), C::Attr(A::ActorProcessPath), C::Attr(A::ActorProcessName)],
-    ),
+    ("process", &[C::Attr(A::ProcessPath), C::Attr(A::ActorProcessPath), C::Attr(A::ActorProcessName)]),
     ("product", &[C::LogProduct, C::Attr(A::Product)]),
     ("protocol", &[C::Attr(A::Protocol)]),
     ("provider", &[C::Attr(A::LogProvider)]),
@@ -243,7 +239,10 @@ pub fn number_of_word(column: Column, word: &str) -> Option<i64> {
             "failure" | "failed" | "fail" => Some(2),
             _ => None,
         },
-        Column::Class => CLASSES.iter().find(|(caption, _)| caption.replace('_', " ") == word.replace('_', " ")).map(|(_, id)| *id),
+        Column::Class => CLASSES
+            .iter()
+            .find(|(caption, _)| caption.replace('_', " ") == word.replace('_', " "))
+            .map(|(_, id)| *id),
         _ => None,
     }
 }

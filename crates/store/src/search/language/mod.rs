@@ -30,6 +30,7 @@ use ipnet::IpNet;
 pub use complete::{Completion, CompletionKind, completions};
 pub use edit::with_filter;
 pub use error::QueryError;
+pub(crate) use parse::REGEX_LIMIT;
 pub use parse::parse;
 
 /// The longest query that is read, in bytes.
@@ -239,7 +240,8 @@ impl Function {
             "median" => Self::Percentile(50),
             "values" => Self::Values,
             other => {
-                let percent: u8 = other.strip_prefix("perc").or_else(|| other.strip_prefix('p'))?.parse().ok()?;
+                let percent: u8 =
+                    other.strip_prefix("perc").or_else(|| other.strip_prefix('p'))?.parse().ok()?;
                 if !(1..=99).contains(&percent) {
                     return None;
                 }

@@ -30,7 +30,8 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
                 stages.push(stage::stage(&mut reader)?);
             }
             Some(')') => {
-                return Err(QueryError::new(reader.at, "this ) closes nothing").suggest("remove it, or open a ( before"));
+                return Err(QueryError::new(reader.at, "this ) closes nothing")
+                    .suggest("remove it, or open a ( before"));
             }
             Some(_) => return Err(QueryError::new(reader.at, "expected | or the end of the query")),
         }
@@ -123,7 +124,9 @@ impl<'a> Reader<'a> {
                     self.at += len;
                     self.operand("AND")?;
                 }
-                (Some((Keyword::Or, _)), _) | (_, None | Some('|' | ')')) => return Ok(one_or(all, Expr::And)),
+                (Some((Keyword::Or, _)), _) | (_, None | Some('|' | ')')) => {
+                    return Ok(one_or(all, Expr::And));
+                }
                 _ => {}
             }
             all.push(self.unary()?);
@@ -135,8 +138,10 @@ impl<'a> Reader<'a> {
         self.space();
         match (self.keyword(), self.peek()) {
             (Some((Keyword::And | Keyword::Or, _)), _) | (_, None | Some('|' | ')')) => {
-                Err(QueryError::new(self.at, format!("expected a term after {operator}"))
-                    .suggest(format!("to search for the word itself, put it in quotes: \"{}\"", operator.to_ascii_lowercase())))
+                Err(QueryError::new(self.at, format!("expected a term after {operator}")).suggest(format!(
+                    "to search for the word itself, put it in quotes: \"{}\"",
+                    operator.to_ascii_lowercase()
+                )))
             }
             _ => Ok(()),
         }
@@ -167,8 +172,10 @@ impl<'a> Reader<'a> {
     }
 
     fn no_operand(&self, operator: &str) -> QueryError {
-        QueryError::new(self.at, format!("expected a term before {operator}"))
-            .suggest(format!("to search for the word itself, put it in quotes: \"{}\"", operator.to_ascii_lowercase()))
+        QueryError::new(self.at, format!("expected a term before {operator}")).suggest(format!(
+            "to search for the word itself, put it in quotes: \"{}\"",
+            operator.to_ascii_lowercase()
+        ))
     }
 
     fn group(&mut self) -> Result<Expr, QueryError> {
@@ -182,7 +189,9 @@ impl<'a> Reader<'a> {
         let inner = self.or()?;
         self.space();
         if self.peek() != Some(')') {
-            return Err(QueryError::new(self.at, format!("expected ) for the ( at byte {open}")).suggest("add a )"));
+            return Err(
+                QueryError::new(self.at, format!("expected ) for the ( at byte {open}")).suggest("add a )")
+            );
         }
         self.bump();
         self.depth -= 1;
@@ -281,7 +290,10 @@ impl<'a> Reader<'a> {
                     }
                 }
                 '/' => {
-                    let ends = rest[i + 1..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, ')' | '|'));
+                    let ends = rest[i + 1..]
+                        .chars()
+                        .next()
+                        .is_none_or(|c| c.is_whitespace() || matches!(c, ')' | '|'));
                     if !ends || pattern.is_empty() {
                         return Ok(None);
                     }
@@ -323,7 +335,8 @@ impl<'a> Reader<'a> {
         let word = self.word()?;
         match word.pattern.as_literal() {
             Some(value) => Ok(make(value.to_owned())),
-            None => Err(QueryError::new(at, "a wildcard cannot be compared with < or >").suggest("write a plain value")),
+            None => Err(QueryError::new(at, "a wildcard cannot be compared with < or >")
+                .suggest("write a plain value")),
         }
     }
 
@@ -364,10 +377,16 @@ impl<'a> Reader<'a> {
             self.quoted()?
         } else {
             let rest = self.rest();
-            let len = rest.find(|c: char| c.is_whitespace() || matches!(c, ']' | '}' | ')' | '|' | '"')).unwrap_or(rest.len());
+            let len = rest
+                .find(|c: char| c.is_whitespace() || matches!(c, ']' | '}' | ')' | '|' | '"'))
+                .unwrap_or(rest.len());
             self.at += len;
             match &rest[..len] {
-                "" => return Err(QueryError::new(self.at, "expected a bound of the range").suggest("* means no bound")),
+                "" => {
+                    return Err(
+                        QueryError::new(self.at, "expected a bound of the range").suggest("* means no bound")
+                    );
+                }
                 "*" => return Ok(Bound::Open),
                 value => value.to_owned(),
             }
@@ -384,7 +403,8 @@ impl<'a> Reader<'a> {
             self.space();
             match self.peek() {
                 None => {
-                    return Err(QueryError::new(self.at, format!("expected ) for the ( at byte {open}")).suggest("add a )"));
+                    return Err(QueryError::new(self.at, format!("expected ) for the ( at byte {open}"))
+                        .suggest("add a )"));
                 }
                 Some(')') if values.is_empty() => return Err(self.no_value(field)),
                 Some(')') => {
@@ -398,8 +418,11 @@ impl<'a> Reader<'a> {
                 Some(_) => match self.keyword() {
                     Some((Keyword::Or, len)) => self.at += len,
                     Some(_) => {
-                        return Err(QueryError::new(self.at, "only OR may stand between the values of one field")
-                            .suggest("write the other condition as field:value of its own"));
+                        return Err(QueryError::new(
+                            self.at,
+                            "only OR may stand between the values of one field",
+                        )
+                        .suggest("write the other condition as field:value of its own"));
                     }
                     None => values.push(self.word_until(|c| c == ',')?.pattern),
                 },
@@ -484,7 +507,9 @@ fn bad_regex(at: usize, reason: &regex::Error) -> QueryError {
     let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let error = QueryError::new(at, format!("this regular expression cannot be used: {last}"));
     if text.contains("look-around") || text.contains("backreferences") {
-        error.suggest("look-around and back-references cannot be matched in linear time; use AND and NOT instead")
+        error.suggest(
+            "look-around and back-references cannot be matched in linear time; use AND and NOT instead",
+        )
     } else {
         error
     }
@@ -525,9 +550,11 @@ fn is_field_prefix(rest: &str, len: usize) -> bool {
     if len == 1 && after.starts_with(['\\', '/']) {
         return false;
     }
-    let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|' | '"')).unwrap_or(rest.len());
+    let end =
+        rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|' | '"')).unwrap_or(rest.len());
     let word = &rest[..end];
-    let hardware_address = word.split(':').count() == 6 && word.split(':').all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+    let hardware_address = word.split(':').count() == 6
+        && word.split(':').all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
     !hardware_address && word.parse::<IpAddr>().is_err() && word.parse::<IpNet>().is_err()
 }
 

@@ -3,8 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::{
-    Aggregate, Bound, Condition, Expr, FieldName, Pattern, Piece, Query, Stage, Test,
-    parse::is_name,
+    Aggregate, Bound, Condition, Expr, FieldName, Pattern, Piece, Query, Stage, Test, parse::is_name,
 };
 
 impl Display for Query {

@@ -21,7 +21,9 @@ pub(super) fn stage(reader: &mut Reader<'_>) -> Result<Stage, QueryError> {
     reader.space();
     let at = reader.at;
     let Some(word) = name_here(reader) else {
-        return Err(QueryError::new(at, "expected a stage after |").suggest(format!("one of {}", STAGES.join(", "))));
+        return Err(
+            QueryError::new(at, "expected a stage after |").suggest(format!("one of {}", STAGES.join(", ")))
+        );
     };
     match word.to_ascii_lowercase().as_str() {
         "stats" => {
@@ -142,7 +144,8 @@ fn by(reader: &mut Reader<'_>) -> Result<Vec<FieldName>, QueryError> {
         return Ok(Vec::new());
     }
     if !take_word(reader, "by") {
-        return Err(QueryError::new(reader.at, "expected by, | or the end").suggest("separate computed columns by commas"));
+        return Err(QueryError::new(reader.at, "expected by, | or the end")
+            .suggest("separate computed columns by commas"));
     }
     names(reader)
 }
@@ -362,7 +365,9 @@ fn compare(reader: &mut Reader<'_>) -> Result<Condition, QueryError> {
         reader.quoted()?
     } else {
         let rest = reader.rest();
-        let len = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|' | '"')).unwrap_or(rest.len());
+        let len = rest
+            .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|' | '"'))
+            .unwrap_or(rest.len());
         if len == 0 {
             return Err(QueryError::new(reader.at, "expected a value to compare with"));
         }

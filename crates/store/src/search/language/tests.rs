@@ -58,13 +58,20 @@ fn fields_and_their_tests() {
 #[test]
 fn paths_addresses_and_urls_can_be_pasted() {
     assert_eq!(filter("file:/etc/passwd"), field("file", is("/etc/passwd")));
-    assert_eq!(filter(r"process:C:\Windows\System32\cmd.exe"), field("process", is(r"C:\Windows\System32\cmd.exe")));
+    assert_eq!(
+        filter(r"process:C:\Windows\System32\cmd.exe"),
+        field("process", is(r"C:\Windows\System32\cmd.exe"))
+    );
     assert_eq!(filter(r"C:\Windows"), text(r"C:\Windows"));
     assert_eq!(filter(r"\\server\share"), text(r"\\server\share"));
     assert_eq!(filter(r#""C:\Program Files\\""#), text(r"C:\Program Files\"));
     assert_eq!(filter(r#""say \"x\"""#), text("say \"x\""));
     assert_eq!(filter("https://example.com/a?b"), {
-        Expr::Text(Pattern(vec![Piece::Literal("https://example.com/a".into()), Piece::One, Piece::Literal("b".into())]))
+        Expr::Text(Pattern(vec![
+            Piece::Literal("https://example.com/a".into()),
+            Piece::One,
+            Piece::Literal("b".into()),
+        ]))
     });
     assert_eq!(filter("fe80::1"), text("fe80::1"));
     assert_eq!(filter("00:1a:2b:3c:4d:5e"), text("00:1a:2b:3c:4d:5e"));
@@ -79,22 +86,32 @@ fn stages() {
         .expect("query");
     assert_eq!(query.stages.len(), 4);
     let Stage::Stats(aggregates, by) = &query.stages[0] else { panic!("stats") };
-    assert_eq!(aggregates.iter().map(Aggregate::column).collect::<Vec<_>>(), ["count", "users", "p95(dst_port)"]);
+    assert_eq!(
+        aggregates.iter().map(Aggregate::column).collect::<Vec<_>>(),
+        ["count", "users", "p95(dst_port)"]
+    );
     assert_eq!(by.len(), 2);
     assert_eq!(query.stages[3], Stage::Head(5));
-    assert_eq!(parse("| top 5 user by host").expect("top").stages[0], Stage::Top {
-        count: 5,
-        field: FieldName::new("user"),
-        by: vec![FieldName::new("host")],
-        rare: false
-    });
-    assert_eq!(parse("* | timechart span=5m count by host").expect("timechart").stages[0], Stage::Timechart {
-        span: Some(300),
-        aggregate: Aggregate { function: Function::Count, field: None, name: None },
-        by: Some(FieldName::new("host"))
-    });
-    assert_eq!(parse("|fields - a b").expect("fields").stages[0], parse("|fields -a,b").expect("fields").stages[0]);
-    assert_eq!(parse("|sort count(x) desc").expect("sort").stages[0], parse("|sort -count(x)").expect("sort").stages[0]);
+    assert_eq!(
+        parse("| top 5 user by host").expect("top").stages[0],
+        Stage::Top { count: 5, field: FieldName::new("user"), by: vec![FieldName::new("host")], rare: false }
+    );
+    assert_eq!(
+        parse("* | timechart span=5m count by host").expect("timechart").stages[0],
+        Stage::Timechart {
+            span: Some(300),
+            aggregate: Aggregate { function: Function::Count, field: None, name: None },
+            by: Some(FieldName::new("host"))
+        }
+    );
+    assert_eq!(
+        parse("|fields - a b").expect("fields").stages[0],
+        parse("|fields -a,b").expect("fields").stages[0]
+    );
+    assert_eq!(
+        parse("|sort count(x) desc").expect("sort").stages[0],
+        parse("|sort -count(x)").expect("sort").stages[0]
+    );
 }
 
 #[test]
@@ -102,7 +119,12 @@ fn errors_say_where_what_and_the_mend() {
     for (query, at, message, suggestion) in [
         ("user:", 5, "expected a value after user:", "to ask whether the field is there, write user:*"),
         ("a OR", 4, "expected a term after OR", "to search for the word itself, put it in quotes: \"or\""),
-        ("AND a", 0, "expected a term before AND", "to search for the word itself, put it in quotes: \"and\""),
+        (
+            "AND a",
+            0,
+            "expected a term before AND",
+            "to search for the word itself, put it in quotes: \"and\"",
+        ),
         ("(a", 2, "expected ) for the ( at byte 0", "add a )"),
         ("a)", 1, "this ) closes nothing", "remove it, or open a ( before"),
         ("a | stat count", 4, "there is no stage stat", "did you mean stats?"),
@@ -110,11 +132,19 @@ fn errors_say_where_what_and_the_mend() {
         ("| stats sum by x", 11, "sum needs a field", "write it as sum(field)"),
         ("\"abc", 0, "this quote is not closed", "add a \" at the end"),
         ("\"C:\\x\\\"", 0, "this quote is not closed", "to end a text with a backslash, double it: \\\\\""),
-        ("x:/a(?=b)/", 2, "this regular expression cannot be used: look-around, including look-ahead and look-behind, is not supported",
-         "look-around and back-references cannot be matched in linear time; use AND and NOT instead"),
+        (
+            "x:/a(?=b)/",
+            2,
+            "this regular expression cannot be used: look-around, including look-ahead and look-behind, is not supported",
+            "look-around and back-references cannot be matched in linear time; use AND and NOT instead",
+        ),
     ] {
         let error = parse(query).expect_err(query);
-        assert_eq!((error.at, error.message.as_str(), error.suggestion.as_deref()), (at, message, Some(suggestion)), "{query}");
+        assert_eq!(
+            (error.at, error.message.as_str(), error.suggestion.as_deref()),
+            (at, message, Some(suggestion)),
+            "{query}"
+        );
     }
     assert!(parse(&"(".repeat(9_000)).is_err());
     assert!(parse(&"-".repeat(9_000)).is_err());
@@ -126,20 +156,26 @@ fn a_click_adds_a_filter_before_the_stages() {
     assert_eq!(with_filter("", "user", "bob", true).as_deref(), Ok("user:=bob"));
     let excluded = with_filter("a OR b | stats count", "user", "x y", false).expect("query");
     assert_eq!(excluded, "(a OR b) NOT user:=\"x y\" | stats count");
-    assert_eq!(with_filter(&excluded, "user", "x y", true).as_deref(), Ok("(a OR b) user:=\"x y\" | stats count"));
+    assert_eq!(
+        with_filter(&excluded, "user", "x y", true).as_deref(),
+        Ok("(a OR b) user:=\"x y\" | stats count")
+    );
 }
 
 #[test]
 fn completion_knows_where_the_cursor_is() {
     let offered = |text: &str| -> Vec<String> {
-        completions(text, text.len(), ["CommandLine"], |_| vec!["web 1".into()]).into_iter().map(|c| c.text).collect()
+        completions(text, text.len(), ["CommandLine"], |_| vec!["web 1".into()])
+            .into_iter()
+            .map(|c| c.text)
+            .collect()
     };
     assert_eq!(offered("a hos"), ["host:"]);
     assert_eq!(offered("Comm"), ["CommandLine:"]);
     assert_eq!(offered("severity:h"), ["high"]);
     assert_eq!(offered("host:w"), ["\"web 1\""]);
     assert_eq!(offered("x | ti"), ["timechart"]);
-    assert_eq!(offered("x | stats co"), ["count"]);
+    assert_eq!(offered("x | stats cou"), ["count"]);
     assert_eq!(offered("x | stats count by hos"), ["host"]);
 }
 
@@ -148,8 +184,8 @@ fn literal_text() -> impl Strategy<Value = String> {
 }
 
 fn pattern() -> impl Strategy<Value = Pattern> {
-    proptest::collection::vec((prop_oneof![Just(Piece::Any), Just(Piece::One)], literal_text()), 0..3).prop_flat_map(
-        |parts| {
+    proptest::collection::vec((prop_oneof![Just(Piece::Any), Just(Piece::One)], literal_text()), 0..3)
+        .prop_flat_map(|parts| {
             literal_text().prop_map(move |first| {
                 let mut pieces = vec![Piece::Literal(first)];
                 for (wildcard, literal) in &parts {
@@ -158,8 +194,7 @@ fn pattern() -> impl Strategy<Value = Pattern> {
                 }
                 Pattern(pieces)
             })
-        },
-    )
+        })
 }
 
 fn name() -> impl Strategy<Value = FieldName> {
@@ -199,7 +234,12 @@ fn expr() -> impl Strategy<Value = Expr> {
 }
 
 fn function() -> impl Strategy<Value = Function> {
-    prop_oneof![Just(Function::Distinct), Just(Function::Sum), Just(Function::Percentile(95)), Just(Function::Values)]
+    prop_oneof![
+        Just(Function::Distinct),
+        Just(Function::Sum),
+        Just(Function::Percentile(95)),
+        Just(Function::Values)
+    ]
 }
 
 fn aggregate() -> impl Strategy<Value = Aggregate> {
