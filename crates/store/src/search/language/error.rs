@@ -41,11 +41,11 @@ impl fmt::Display for QueryError {
 
 impl std::error::Error for QueryError {}
 
-/// The candidate most like `word`, where one is like it at all: at most a third of its letters
+/// The candidate most like `word`, where one is like it at all: at most every third letter
 /// must change.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(64).flat_map(char::to_lowercase).collect();
-    let allowed = (word.len() / 3).max(1);
+    let allowed = word.len().div_ceil(3).max(1);
     candidates
         .into_iter()
         .map(|candidate| (distance(&word, candidate), candidate))

@@ -52,7 +52,7 @@ fn fields_and_their_tests() {
     });
     assert_eq!(filter("p:>=5"), filter("p:[5 TO *]"));
     assert_eq!(filter("p:< 5"), filter("p:[* TO 5}"));
-    assert_eq!(filter("u:/ad.*n\\/x/"), field("u", Test::Regex("ad.*n/x".into())));
+    assert_eq!(filter("user:/ad.*n\\/x/"), field("user", Test::Regex("ad.*n/x".into())));
 }
 
 #[test]
