@@ -133,8 +133,8 @@ fn errors_say_where_what_and_the_mend() {
         ("\"abc", 0, "this quote is not closed", "add a \" at the end"),
         ("\"C:\\x\\\"", 0, "this quote is not closed", "to end a text with a backslash, double it: \\\\\""),
         (
-            "x:/a(?=b)/",
-            2,
+            "user:/a(?=b)/",
+            5,
             "this regular expression cannot be used: look-around, including look-ahead and look-behind, is not supported",
             "look-around and back-references cannot be matched in linear time; use AND and NOT instead",
         ),
