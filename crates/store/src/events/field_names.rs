@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::EventsError, schema};
+use super::{error::EventsError, original::unmapped::ObjectReader, schema};
 
 /// Names kept; a field beyond them is stored among the unmapped ones.
 pub(crate) const MAX_NAMES: usize = 16_384;
@@ -67,14 +67,26 @@ impl FieldNames {
         }
     }
 
-    /// Adds what a `field_map` text says. A text that is none is ignored.
-    pub(crate) fn add_map(&mut self, field_map: &str) {
-        let Ok(map) = serde_json::from_str::<BTreeMap<String, OneOrMore>>(field_map) else { return };
-        for (field, columns) in &map {
-            for column in columns.as_slice() {
-                self.add(field, column);
+    /// Adds what a `field_map` text says; says whether anything was new.
+    pub(crate) fn add_map(&mut self, field_map: &str) -> bool {
+        let mut grown = false;
+        for (field, place, _) in ObjectReader::new(field_map) {
+            // A time is written in some format, which stands behind a bar.
+            let column = place.split_once('|').map_or(&*place, |(column, _)| column);
+            grown |= self.add(&field, column);
+        }
+        grown
+    }
+
+    /// Adds all of another's pairs.
+    pub(crate) fn merge(&mut self, other: &Self) -> bool {
+        let mut grown = false;
+        for (field, columns) in other.iter() {
+            for column in columns {
+                grown |= self.add(field, column);
             }
         }
+        grown
     }
 
     /// Reads the file; `None` where it is missing or damaged, so that it must be made anew.
@@ -100,23 +112,6 @@ impl FieldNames {
         file.sync_all().map_err(EventsError::io("syncing", &temporary))?;
         std::fs::rename(&temporary, path).map_err(EventsError::io("renaming", &temporary))?;
         super::disk::sync_parent(path)
-    }
-}
-
-/// A `field_map` value: a column, or several where the record repeats the name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-impl OneOrMore {
-    pub(crate) fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::More(more) => more,
-        }
     }
 }
 

@@ -7,15 +7,29 @@
 //!
 //! The search over events lives in [`search`](super::search), which plans on an [`EventSnapshot`].
 
+mod batch;
+mod compact;
+mod config;
 mod disk;
+mod encode;
 mod error;
 mod field_names;
+mod maintain;
+mod original;
+mod rows;
 pub mod schema;
 pub mod signature;
 mod snapshot;
+mod store;
+mod table;
+mod vacuum;
 
+pub use config::EventStoreConfig;
 pub use error::EventsError;
 pub use field_names::FieldNames;
+pub use maintain::Maintained;
+pub use rows::{Rows, StoredEvent};
 pub use schema::{column, is_indexed_value, is_searched_text, schema as event_schema};
 pub use signature::{CHUNK_ROWS, ChunkSet, Sidecar};
 pub use snapshot::{EventSnapshot, FileRef};
+pub use store::{EventStats, EventStore};

@@ -36,6 +36,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use covigil_model::{Attr, ocsf::AttrType};
+use rustc_hash::FxHashMap;
 
 /// Names of the columns that are not OCSF attributes with an [`Attr`].
 pub mod column {
@@ -186,6 +187,20 @@ pub fn is_searched_text(name: &str) -> bool {
     !bookkeeping && schema().field_with_name(name).is_ok_and(|f| *f.data_type() == DataType::Utf8View)
 }
 
+/// Name of the column at a place; empty for places outside the schema.
+pub(crate) fn name(place: usize) -> &'static str {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| schema().fields().iter().map(|f| f.name().clone()).collect());
+    NAMES.get(place).map_or("", String::as_str)
+}
+
+/// Place of the column of that name.
+pub(crate) fn place(name: &str) -> Option<usize> {
+    static PLACES: LazyLock<FxHashMap<&'static str, usize>> =
+        LazyLock::new(|| (0..index::COUNT).map(|place| (self::name(place), place)).collect());
+    PLACES.get(name).copied()
+}
+
 /// The columns whose whole values the sidecars index: addresses, names and ids that are searched for
 /// by equality and of which a chunk has few occurrences.
 const VALUE_ATTRS: [Attr; 14] = [
@@ -212,7 +227,7 @@ pub(crate) fn value_columns() -> impl Iterator<Item = usize> {
 
 /// Place of a column whose whole values the sidecars index; `None` for others.
 pub(crate) fn value_column(name: &str) -> Option<usize> {
-    let place = schema().column_with_name(name)?.0;
+    let place = place(name)?;
     value_columns().find(|column| *column == place)
 }
 

@@ -1,12 +1,15 @@
 //! Making a sidecar, row by row.
 
-use super::{CHUNK_ROWS, GRAM_BITS, VALUE_BITS, file, gram_bit, value_bits};
+use super::super::schema::index;
+use super::{CHUNK_ROWS, GRAM_BITS, VALUE_BITS, file, fold_to_ascii, gram_bit, value_bits};
 
 /// Collects the signatures of one file's rows, in the file's order.
 pub(crate) struct SignatureBuilder {
     rows: u64,
     grams: Bitmaps,
     values: Bitmaps,
+    /// The text last added per column, in this chunk.
+    last: Vec<String>,
 }
 
 /// The bitmaps of one section: those of finished chunks, and the current one.
@@ -36,7 +39,12 @@ impl Bitmaps {
 
 impl SignatureBuilder {
     pub(crate) fn new() -> Self {
-        Self { rows: 0, grams: Bitmaps::new(GRAM_BITS), values: Bitmaps::new(VALUE_BITS) }
+        Self {
+            rows: 0,
+            grams: Bitmaps::new(GRAM_BITS),
+            values: Bitmaps::new(VALUE_BITS),
+            last: vec![String::new(); index::COUNT],
+        }
     }
 
     /// Adds a text of the current row, to be found by any piece of it.
@@ -58,26 +66,31 @@ impl SignatureBuilder {
         let mut gram = 0u32;
         let mut run = 0usize;
         for c in text.chars() {
-            let (byte, ends) = match c {
-                '\u{212a}' => (b'k', false),
-                '\u{17f}' => (b's', false),
-                // Lower case is i and a combining dot, which ends the run.
-                '\u{130}' => (b'i', true),
-                c if c.is_ascii() => ((c as u8).to_ascii_lowercase(), false),
-                _ => {
-                    run = 0;
-                    continue;
-                }
+            let Some(byte) = fold_to_ascii(c) else {
+                run = 0;
+                continue;
             };
             gram = gram << 8 | u32::from(byte);
             run += 1;
             if run >= 4 {
                 self.grams.set(gram_bit(gram));
             }
-            if ends {
+            if c == '\u{130}' {
+                // The combining dot of its lower case ends the run.
                 run = 0;
             }
         }
+    }
+
+    /// Adds a text of a column that often has the same text in successive rows.
+    pub(crate) fn text_again(&mut self, column: usize, text: &str) {
+        if let Some(last) = self.last.get_mut(column) {
+            if *last == text {
+                return;
+            }
+            text.clone_into(last);
+        }
+        self.text(text);
     }
 
     /// Adds a whole value of a column of the current row. `column` is its place in the schema.
@@ -93,6 +106,7 @@ impl SignatureBuilder {
         if self.rows.is_multiple_of(CHUNK_ROWS as u64) {
             self.grams.end_chunk();
             self.values.end_chunk();
+            self.last.iter_mut().for_each(String::clear);
         }
     }
 

@@ -110,18 +110,41 @@ const fn gram_bit(gram: u32) -> usize {
     (gram.wrapping_mul(0x9e37_79b1) >> (32 - GRAM_BITS)) as usize
 }
 
-/// The two bits of a value in a column. `column` is the column's place in the schema.
+/// The two bits of a value in a column, regardless of case. `column` is the column's place in the
+/// schema. Beyond ASCII only the characters that fold to an ASCII letter count.
 fn value_bits(column: usize, value: &str) -> [usize; 2] {
+    if value.is_ascii() {
+        return ascii_value_bits(column, value.as_bytes());
+    }
+    let folded: Vec<u8> = value.chars().filter_map(fold_to_ascii).collect();
+    ascii_value_bits(column, &folded)
+}
+
+fn ascii_value_bits(column: usize, value: &[u8]) -> [usize; 2] {
     let mut hash = 0x517c_c1b7_2722_0a95_u64 ^ (column as u64);
-    for chunk in value.as_bytes().chunks(8) {
+    for chunk in value.chunks(8) {
         let mut word = [0u8; 8];
         word[..chunk.len()].copy_from_slice(chunk);
+        word.make_ascii_lowercase();
         hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         hash ^= hash >> 29;
     }
     hash = (hash ^ value.len() as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let shift = 64 - VALUE_BITS;
     [(hash >> shift) as usize, (hash.wrapping_mul(0x94d0_49bb_1331_11eb) >> shift) as usize]
+}
+
+/// The ASCII character, letters as lower case, that a character equals when case is ignored; `None`
+/// for those that equal none.
+fn fold_to_ascii(c: char) -> Option<u8> {
+    match c {
+        '\u{212a}' => Some(b'k'),
+        '\u{17f}' => Some(b's'),
+        // Its lower case is i and a combining dot.
+        '\u{130}' => Some(b'i'),
+        c if c.is_ascii() => Some((c as u8).to_ascii_lowercase()),
+        _ => None,
+    }
 }
 
 /// The grams that every text containing `needle` has.
