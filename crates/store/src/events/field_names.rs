@@ -78,17 +78,6 @@ impl FieldNames {
         grown
     }
 
-    /// Adds all of another's pairs.
-    pub(crate) fn merge(&mut self, other: &Self) -> bool {
-        let mut grown = false;
-        for (field, columns) in other.iter() {
-            for column in columns {
-                grown |= self.add(field, column);
-            }
-        }
-        grown
-    }
-
     /// Reads the file; `None` where it is missing or damaged, so that it must be made anew.
     pub(crate) fn load(path: &Path) -> Result<Option<Self>, EventsError> {
         let text = match std::fs::read(path) {
