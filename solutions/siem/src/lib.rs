@@ -6,6 +6,7 @@
 
 pub mod collect;
 pub mod parse;
+mod starter;
 
 use covigil_model::Class;
 use covigil_solution::Solution;
@@ -28,5 +29,5 @@ pub static SOLUTION: Solution = Solution {
     ],
     parsers: &parse::PARSERS,
     discover: collect::discover,
-    rules: &[],
+    rules: starter::RULES,
 };

@@ -25,6 +25,12 @@ impl Parser for Logins {
         event.time = context.received;
         let end = event.original().len();
         let outcome = json::flatten(event, 0, end);
+        // `host` is the peer in these records, and the machine everywhere else.
+        for index in 0..event.fields().len() {
+            if event.slice(event.fields()[index].name) == "host" {
+                event.fields_mut()[index].name = event.append("remote_host");
+            }
+        }
         if let Some(time) = event.field("time").and_then(|v| moment::any(v.text, context.utc_offset)) {
             event.time = time;
         }
@@ -63,7 +69,7 @@ impl Parser for Logins {
                 event.set_attr(attr, field.value);
             }
         }
-        for name in ["addr", "host"] {
+        for name in ["addr", "remote_host"] {
             let Some(field) = event.find(name) else { continue };
             let text = event.slice(field.value);
             match text.parse::<std::net::IpAddr>() {
@@ -74,14 +80,14 @@ impl Parser for Logins {
                         event.add_span_field("src_ip", field.value);
                     }
                 }
-                Err(_) if !text.is_empty() && name == "host" => {
+                Err(_) if !text.is_empty() && name == "remote_host" => {
                     event.set_attr(Attr::SrcHostname, field.value)
                 }
                 Err(_) => {}
             }
         }
-        // `host` is the peer in these records; the machine is this one.
         event.set_attr_text(Attr::DeviceHostname, &context.hostname);
+        event.add_field("host", &context.hostname, Kind::Text);
         event.set_attr_text(Attr::Product, "utmp");
         outcome.map_err(|error| ParseFailure(format!("login record: {error}")))
     }

@@ -1,5 +1,6 @@
 //! The family's tests, in one binary: golden cases, real records, hostile records, this machine.
 
+mod cases;
 mod hostile;
 mod machine;
 mod real;
