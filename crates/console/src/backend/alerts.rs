@@ -278,8 +278,8 @@ pub enum AlertTarget {
     },
 }
 
-/// What to do with alerts. `None` stays as it is. Acting on an alert that nobody has assigns it to
-/// the actor.
+/// What to do with alerts. `None` stays as it is. Changing the state of an alert that nobody has
+/// assigns it to the actor; an alert that is new and gets an assignee is in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AlertChange {
     /// The new state.

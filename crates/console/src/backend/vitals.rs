@@ -80,6 +80,13 @@ pub struct DiskHealth {
     pub detail: String,
 }
 
+impl DiskHealth {
+    /// Percent in use.
+    pub fn used_share(&self) -> u64 {
+        self.total.saturating_sub(self.free).saturating_mul(100).checked_div(self.total).unwrap_or(0)
+    }
+}
+
 /// Where alerts are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutputHealth {
