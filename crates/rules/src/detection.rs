@@ -7,7 +7,7 @@ use base64::Engine as _;
 
 use crate::{
     condition,
-    expr::{Expr, FieldTest, Number, Op, Place, Test},
+    expr::{Expr, FieldTest, Number, Place, Test},
     modifier::{Change, Key, ValueKind},
     pattern::{Pattern, Token},
     regexp::Expression,
@@ -375,19 +375,6 @@ fn windash(pattern: &Pattern) -> Result<Vec<Pattern>, String> {
         }
     }
     Ok(spelled.iter().map(|text| Pattern::parse(text)).collect())
-}
-
-impl Op {
-    /// The sign for people.
-    pub const fn sign(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::Less => "<",
-            Self::AtMost => "≤",
-            Self::Greater => ">",
-            Self::AtLeast => "≥",
-        }
-    }
 }
 
 #[cfg(test)]

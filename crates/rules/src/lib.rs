@@ -31,12 +31,14 @@
 //! - `base64` and its kin ignore case as every text does, unless `cased`.
 //! - Identifiers beginning with `_` are left out of `them`, and of patterns that do not begin so.
 
+pub mod check;
 mod compiled;
 pub mod condition;
 pub mod correlation;
 pub mod detection;
 pub mod detector;
 pub mod evaluate;
+pub mod explain;
 pub mod expr;
 mod filter;
 pub mod load;
@@ -48,7 +50,9 @@ pub mod rule;
 pub mod set;
 pub mod yaml;
 
+pub use check::Check;
 pub use detector::Detector;
+pub use explain::explain;
 pub use load::{LoadFailure, LoadReport, RuleText};
 pub use matcher::Matcher;
 pub use rule::{Rule, RuleIndex, RuleLogSource};

@@ -32,13 +32,14 @@ fn item() -> impl Strategy<Value = String> {
 }
 
 fn search() -> impl Strategy<Value = String> {
-    let map = proptest::collection::btree_map("[a-z]{6}", item(), 1..3).prop_map(|items| {
-        let mut seen = std::collections::BTreeSet::new();
-        let unique =
-            items.into_values().filter(|i| seen.insert(i.split(':').next().unwrap_or("").to_owned()));
-        format!("{{{}}}", unique.collect::<Vec<_>>().join(", "))
-    })
-    .boxed();
+    let map = proptest::collection::btree_map("[a-z]{6}", item(), 1..3)
+        .prop_map(|items| {
+            let mut seen = std::collections::BTreeSet::new();
+            let unique =
+                items.into_values().filter(|i| seen.insert(i.split(':').next().unwrap_or("").to_owned()));
+            format!("{{{}}}", unique.collect::<Vec<_>>().join(", "))
+        })
+        .boxed();
     prop_oneof![
         3 => map.clone(),
         1 => proptest::collection::vec(map, 1..3).prop_map(|maps| format!("[{}]", maps.join(", "))),

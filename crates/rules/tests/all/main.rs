@@ -14,6 +14,7 @@ mod detector;
 mod filters;
 mod loading;
 mod meaning;
+mod saying;
 
 use std::{path::PathBuf, sync::Arc};
 
