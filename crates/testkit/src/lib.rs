@@ -8,3 +8,4 @@
 pub mod correlation;
 pub mod event;
 pub mod generate;
+pub mod sigma;
