@@ -12,6 +12,7 @@
 //! - Numbers and booleans in a rule are compared as the text that they are written as.
 
 mod condition;
+pub mod encoded;
 mod item;
 mod text;
 
@@ -90,7 +91,8 @@ impl Rule {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let id = text(&document["id"]).or_else(|| text(&document["title"])).ok_or("no id or title")?;
         let source = &document["logsource"];
-        let log_source = ["product", "service", "category"].map(|key| text(&source[key]));
+        let log_source = ["product", "service", "category"]
+            .map(|key| text(&source[key]).map(|label| label.to_lowercase()));
         let detection = document["detection"].as_object().ok_or("no detection")?;
         let mut searches = BTreeMap::new();
         for (name, content) in detection {

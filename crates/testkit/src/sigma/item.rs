@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{
     Prepared,
-    text::{Piece, base64, base64_inside, fits, lower, pieces, plain, utf16, windash},
+    encoded::{base64, base64_inside, utf16},
+    text::{Piece, fits, lower, pieces, plain, windash},
 };
 
 #[derive(Debug)]
@@ -129,7 +130,7 @@ fn checks(value: &Value, modifiers: &[&str], keyword: bool) -> Result<Vec<Check>
     }
     let spelled = if value.is_string() { pieces(&text) } else { plain(&text) };
     let mut checks = Vec::new();
-    for mut pieces in encoded(spelled, modifiers)? {
+    for mut pieces in encodings(spelled, modifiers)? {
         if has("windash") {
             pieces = windash(&pieces);
         }
@@ -152,18 +153,18 @@ fn checks(value: &Value, modifiers: &[&str], keyword: bool) -> Result<Vec<Check>
 }
 
 /// Applies the encodings among the modifiers, in their order.
-fn encoded(spelled: Vec<Piece>, modifiers: &[&str]) -> Result<Vec<Vec<Piece>>, String> {
-    let encodings: Vec<&&str> = modifiers
+fn encodings(spelled: Vec<Piece>, modifiers: &[&str]) -> Result<Vec<Vec<Piece>>, String> {
+    let wanted: Vec<&&str> = modifiers
         .iter()
         .filter(|m| ["base64", "base64offset", "utf16le", "utf16be", "utf16", "wide"].contains(m))
         .collect();
-    if encodings.is_empty() {
+    if wanted.is_empty() {
         return Ok(vec![spelled]);
     }
     let letter = |piece: &Piece| if let Piece::Is(c) = piece { Some(*c) } else { None };
     let text: Option<String> = spelled.iter().map(letter).collect();
     let mut forms = vec![text.ok_or("an encoded value with wildcards")?.into_bytes()];
-    for encoding in encodings {
+    for encoding in wanted {
         let mut next = Vec::new();
         for form in forms {
             let text = || String::from_utf8(form.clone()).map_err(|_| "UTF-16 of bytes".to_owned());
