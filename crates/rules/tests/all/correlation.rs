@@ -276,7 +276,7 @@ fn without_chained_events(rules: &[Value], mut said: Vec<Said>) -> Vec<Said> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn agrees_with_brute_force(

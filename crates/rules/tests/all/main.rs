@@ -13,6 +13,7 @@ mod correlation;
 mod detector;
 mod filters;
 mod loading;
+mod matching;
 mod meaning;
 mod saying;
 

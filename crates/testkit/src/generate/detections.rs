@@ -213,7 +213,6 @@ fn item() -> impl Strategy<Value = (String, Value)> {
         "|utf16le|base64|contains",
         "|utf16be|base64offset|contains",
         "|utf16|base64|startswith",
-        "|utf16le",
         "|base64offset|contains|cased",
     ];
     let word = select(WORDS.to_vec()).prop_map(|w| json!(w));
@@ -289,7 +288,7 @@ fn event(words: Vec<String>) -> impl Strategy<Value = PlainEvent> {
         LogSource::of("linux", &[], &["process_creation"]),
         LogSource::of("", &[], &[]),
     ]);
-    let made = (select(words), 0..14u8, select(TOKENS.to_vec()))
+    let made = (select(words), 0..16u8, select(TOKENS.to_vec()))
         .prop_map(|(word, how, token)| made_of(&word, how, token));
     let value = prop_oneof![
         6 => made.prop_map(|text| (text, Kind::Text)),
@@ -337,6 +336,47 @@ fn made_of(word: &str, how: u8, token: &str) -> String {
         10 => encoded::base64(&encoded::utf16(&format!("{token}{word}"), false)),
         11 => encoded::base64(&[vec![0xff, 0xfe], encoded::utf16(word, false)].concat()),
         12 => encoded::base64(&encoded::utf16(word, true)),
+        13 => encoded::base64(word.as_bytes()),
+        14 => encoded::base64(&encoded::utf16(word, false)),
         _ => word.chars().skip(1).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+
+    use super::*;
+    use crate::sigma::{Prepared, Rule};
+
+    /// Every kind of item must come out both ways, or a property test over it proves nothing.
+    #[test]
+    fn items_of_every_modifier_hold_and_fail() {
+        let mut runner = TestRunner::deterministic();
+        let mut seen: BTreeMap<String, [u32; 2]> = BTreeMap::new();
+        for _ in 0..3_000 {
+            let (rules, events) = rules_and_events().new_tree(&mut runner).unwrap().current();
+            let events: Vec<Prepared> = events.into_iter().map(Prepared::new).collect();
+            for rule in &rules {
+                for (name, search) in rule["detection"].as_object().unwrap() {
+                    let items = search.as_object().filter(|_| name != "SEL");
+                    for (key, value) in items.into_iter().flatten() {
+                        let alone = json!({"title": "", "detection": {"s": {key: value}, "condition": "s"}});
+                        let alone = Rule::read(&alone).unwrap();
+                        let modifiers = key.split_once('|').map_or("", |(_, modifiers)| modifiers);
+                        let count = seen.entry(modifiers.to_owned()).or_default();
+                        for event in &events {
+                            count[usize::from(alone.holds(event))] += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(seen.len() > 45, "{seen:#?}");
+        for (modifiers, [failed, held]) in &seen {
+            assert!(*failed > 5 && *held > 5, "{modifiers}: {failed} failed, {held} held");
+        }
     }
 }
