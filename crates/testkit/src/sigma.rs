@@ -25,6 +25,9 @@ use crate::event::PlainEvent;
 use condition::Condition;
 use item::Item;
 
+/// Values of the placeholders of `expand`, by name.
+pub type Placeholders = BTreeMap<String, Vec<String>>;
+
 /// A rule, read.
 #[derive(Debug)]
 pub struct Rule {
@@ -87,7 +90,7 @@ impl Prepared {
 
 impl Rule {
     /// Reads a rule document; the error says what the reference does not take.
-    pub fn read(document: &Value) -> Result<Self, String> {
+    pub fn read(document: &Value, placeholders: &Placeholders) -> Result<Self, String> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let id = text(&document["id"]).or_else(|| text(&document["title"])).ok_or("no id or title")?;
         let source = &document["logsource"];
@@ -97,7 +100,7 @@ impl Rule {
         let mut searches = BTreeMap::new();
         for (name, content) in detection {
             if name != "condition" && name != "timeframe" {
-                searches.insert(name.clone(), Search::read(content)?);
+                searches.insert(name.clone(), Search::read(content, placeholders)?);
             }
         }
         let conditions = match &detection.get("condition") {
@@ -126,15 +129,17 @@ impl Rule {
 }
 
 impl Search {
-    fn read(content: &Value) -> Result<Self, String> {
+    fn read(content: &Value, placeholders: &Placeholders) -> Result<Self, String> {
         Ok(match content {
             Value::Object(map) => Self::All(
                 map.iter()
-                    .map(|(key, value)| Item::read(key, value).map(Self::Item))
+                    .map(|(key, value)| Item::read(key, value, placeholders).map(Self::Item))
                     .collect::<Result<_, _>>()?,
             ),
-            Value::Array(list) => Self::Any(list.iter().map(Self::read).collect::<Result<_, _>>()?),
-            keyword => Self::Item(Item::read("", keyword)?),
+            Value::Array(list) => {
+                Self::Any(list.iter().map(|one| Self::read(one, placeholders)).collect::<Result<_, _>>()?)
+            }
+            keyword => Self::Item(Item::read("", keyword, placeholders)?),
         })
     }
 
@@ -154,7 +159,7 @@ mod tests {
     use super::*;
 
     fn holds(detection: Value, fields: &[(&str, &str)]) -> bool {
-        let rule = Rule::read(&json!({"title": "t", "detection": detection})).unwrap();
+        let rule = Rule::read(&json!({"title": "t", "detection": detection}), &Placeholders::new()).unwrap();
         rule.holds(&Prepared::new(PlainEvent::of(0, fields)))
     }
 

@@ -53,7 +53,8 @@ pub struct Counters {
     pub late: u64,
     /// Of these, older by more than [`Limits::lateness`].
     pub too_late: u64,
-    /// Late events for which only the newest window was looked at again, as there were too many.
+    /// Late events for which only the newest window was looked at again, as there were more than 256
+    /// newer events in the group; those of them that were too late as well are left out.
     pub windows_skipped: u64,
     /// Events that did not take part in a rule as a `group-by` field was missing or null.
     pub without_group: u64,

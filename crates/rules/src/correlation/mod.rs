@@ -41,8 +41,9 @@
 //!
 //! **Late events.** An event older than the newest of its group by no more than
 //! [`Limits::lateness`] is put where it belongs, and all windows that contain it are looked at again.
-//! An older one is treated likewise with what is still kept, and counted. What has been raised is
-//! never taken back. Lateness is measured within the group, so that a machine with a wrong clock
+//! An older one is treated likewise with what is still kept, and counted. Where more than 256 events
+//! of the group are newer, only the newest window is looked at again, and that is counted too. What
+//! has been raised is never taken back. Lateness is measured within the group, so that a machine with a wrong clock
 //! does not make the events of others late, and an event with a time far from the rest of its group
 //! opens a window of its own instead of pushing the others out.
 //!

@@ -13,8 +13,9 @@ use super::{
     rank::Ranked,
 };
 
-/// A late event makes at most this many newer windows be looked at again; beyond, only the newest.
-const MOST_WINDOWS_AGAIN: usize = 1_024;
+/// A late event makes at most this many newer windows be looked at again; beyond, only the newest,
+/// so that whoever sends times out of order cannot make one event cost as much as a window holds.
+const MOST_WINDOWS_AGAIN: usize = 256;
 
 /// One event that takes part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,19 +166,19 @@ impl Lane {
         let span = planned.rule.timespan.nanos;
         let time = entry.time;
         let newest = self.newest().unwrap_or(time);
+        let too_late = time < newest.saturating_sub(limits.lateness);
         let at = if time >= newest {
             self.entries.len()
         } else {
-            counters.late += 1;
-            if time < newest.saturating_sub(limits.lateness) {
-                counters.too_late += 1;
-            }
             self.entries.partition_point(|e| e.time <= time)
         };
         let newer = self.entries.len() - at;
         let again = newer <= MOST_WINDOWS_AGAIN;
-        if !again {
-            counters.windows_skipped += 1;
+        counters.late += u64::from(time < newest);
+        counters.too_late += u64::from(too_late);
+        counters.windows_skipped += u64::from(!again);
+        if too_late && !again {
+            return;
         }
         self.note_steps(at, &entry);
         if newer == 0 {

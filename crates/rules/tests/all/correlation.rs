@@ -159,6 +159,17 @@ fn late_events_are_counted_and_too_late_ones_too() {
     assert_eq!((counters.late, counters.too_late, counters.hits), (2, 1, 1));
 }
 
+/// Whoever sends times backwards in a burst costs a bounded amount per event, and the burst is found.
+#[test]
+fn a_burst_that_arrives_backwards_is_found_and_bounded() {
+    let documents = [brute_force(json!({"gte": 1_000}))];
+    let mut correlator = correlator(&documents, limits());
+    let times: Vec<f64> = (0..2_000).rev().map(|n| f64::from(n) / 100.0).collect();
+    let hits: usize = failures(&times).iter().map(|seen| show(&mut correlator, seen).len()).sum();
+    assert_eq!(hits, 1);
+    assert_eq!(correlator.counters().windows_skipped, 2_000 - 1 - 256);
+}
+
 #[test]
 fn memory_is_bounded_and_what_falls_out_is_counted() {
     let documents = [brute_force(json!({"gte": 8}))];
@@ -276,7 +287,7 @@ fn without_chained_events(rules: &[Value], mut said: Vec<Said>) -> Vec<Said> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(1_500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn agrees_with_brute_force(

@@ -6,7 +6,7 @@ use covigil_model::Event;
 use covigil_rules::{Matcher, Options, RuleIndex, RuleSet, RuleText};
 use covigil_testkit::{
     event::PlainEvent,
-    generate::detections::rules_and_events,
+    generate::detections::{placeholders, rules_and_events},
     sigma::{Prepared, Rule},
 };
 use proptest::prelude::*;
@@ -19,7 +19,8 @@ fn compiled(documents: &[Value]) -> Arc<RuleSet> {
         .enumerate()
         .map(|(n, document)| RuleText { path: format!("{n}.yml"), text: document.to_string() })
         .collect();
-    let rules = RuleSet::compile(&texts, &Options::default());
+    let options = Options { placeholders: placeholders().into_iter().collect() };
+    let rules = RuleSet::compile(&texts, &options);
     assert_eq!(rules.report().failed, [], "{}", serde_json::to_string_pretty(documents).unwrap());
     Arc::new(rules)
 }
@@ -36,13 +37,13 @@ fn by_reference(rules: &[Rule], event: &PlainEvent) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(4_000), max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One matcher sees all events, so that nothing of one may show in the next.
     #[test]
     fn compiled_rules_match_what_the_specification_says((documents, events) in rules_and_events()) {
         let rules = compiled(&documents);
-        let reference: Vec<Rule> = documents.iter().map(|d| Rule::read(d).unwrap()).collect();
+        let reference: Vec<Rule> = documents.iter().map(|d| Rule::read(d, &placeholders()).unwrap()).collect();
         let mut matcher = Matcher::new(Arc::clone(&rules));
         for event in events.iter().chain(events.iter().rev()) {
             let found = by_engine(&rules, &mut matcher, &event.to_event());

@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     event::{PlainEvent, PlainField},
-    sigma::encoded,
+    sigma::{Placeholders, encoded},
 };
+
+/// Placeholders that rules may use, with their values.
+pub const PLACEHOLDERS: [(&str, &[&str]); 2] = [("servers", &["srv*", "cmd"]), ("one", &["a?b"])];
 
 /// Field names of rules and events.
 const FIELDS: [&str; 6] = ["a", "b", "Command Line", "ä", "A", "x.y"];
@@ -92,6 +95,14 @@ pub fn rules_and_events() -> impl Strategy<Value = (Vec<Value>, Vec<PlainEvent>)
         words.push(("a".to_owned(), "cmd".to_owned()));
         (Just(number(rules)), vec(event(words), 1..8))
     })
+}
+
+/// [`PLACEHOLDERS`] in the form that the reference takes.
+pub fn placeholders() -> Placeholders {
+    let owned = |(name, values): &(&str, &[&str])| {
+        ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
+    };
+    PLACEHOLDERS.iter().map(owned).collect()
 }
 
 /// Gives each rule an id of its own.
@@ -250,8 +261,15 @@ fn item() -> impl Strategy<Value = (String, Value)> {
                 json!(53),
                 json!(48),
                 json!(2026),
+                json!(2024),
+                json!(2023),
             ])
         }),
+    );
+    let templates = ["%servers%", "a%one%", "%one%%servers%", "\\%one%", "100%", "%servers%*", "x%one"];
+    let expanded = (
+        select(vec!["|expand", "|expand|contains", "|contains|expand|cased"]),
+        few(move || select(templates.to_vec()).prop_map(|t| json!(t))),
     );
     let exists = (Just("|exists"), any::<bool>().prop_map(|b| json!(b)));
     let references = [
@@ -278,6 +296,7 @@ fn item() -> impl Strategy<Value = (String, Value)> {
         1 => number,
         1 => part,
         1 => exists,
+        1 => expanded,
         1 => reference,
     ];
     (select(FIELDS.to_vec()), choice)
@@ -299,7 +318,7 @@ fn event(words: Vec<(String, String)>) -> impl Strategy<Value = PlainEvent> {
         3 => vec(select(TOKENS.to_vec()), 0..5).prop_map(|tokens| (tokens.concat(), Kind::Text)),
         1 => select(ADDRESSES.to_vec()).prop_map(|a| (a.to_owned(), Kind::Text)),
         1 => select(NUMBERS.to_vec()).prop_map(|n| (n.to_owned(), Kind::Number)),
-        1 => select(TIMES.to_vec()).prop_map(|t| (t.to_owned(), Kind::Text)),
+        2 => select(TIMES.to_vec()).prop_map(|t| (t.to_owned(), Kind::Text)),
         1 => Just((String::new(), Kind::Null)),
         1 => select(vec!["true", "false"]).prop_map(|b| (b.to_owned(), Kind::Bool)),
         1 => Just((String::new(), Kind::Text)),
@@ -321,9 +340,12 @@ fn event(words: Vec<(String, String)>) -> impl Strategy<Value = PlainEvent> {
 
 /// A value close to what a rule looks for.
 fn made_of(word: &str, how: u8, token: &str) -> String {
+    let word = &PLACEHOLDERS
+        .iter()
+        .fold(word.to_owned(), |word, (name, values)| word.replace(&format!("%{name}%"), values[0]));
     let filled = || word.replace("\\*", "\u{1}").replace('*', token).replace('?', "ä").replace('\u{1}', "*");
     match how {
-        0 => word.to_owned(),
+        0 => word.clone(),
         1 => filled(),
         2 => filled().to_uppercase(),
         3 => format!("{token}{}", filled()),
@@ -364,7 +386,7 @@ mod tests {
                     let items = search.as_object().filter(|_| name != "SEL");
                     for (key, value) in items.into_iter().flatten() {
                         let alone = json!({"title": "", "detection": {"s": {key: value}, "condition": "s"}});
-                        let alone = Rule::read(&alone).unwrap();
+                        let alone = Rule::read(&alone, &placeholders()).unwrap();
                         let modifiers = key.split_once('|').map_or("", |(_, modifiers)| modifiers);
                         let count = seen.entry(modifiers.to_owned()).or_default();
                         for event in &events {

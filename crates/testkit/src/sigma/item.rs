@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::{
-    Prepared,
+    Placeholders, Prepared,
     encoded::{base64, base64_inside, utf16},
     text::{Piece, fits, lower, pieces, plain, windash},
 };
@@ -57,13 +57,13 @@ const OTHERS: [&str; 18] = [
 ];
 
 impl Item {
-    pub fn read(key: &str, value: &Value) -> Result<Self, String> {
+    pub fn read(key: &str, value: &Value, placeholders: &Placeholders) -> Result<Self, String> {
         let mut parts = key.split('|');
         let field = parts.next().unwrap_or_default();
         let modifiers: Vec<&str> = parts.collect();
         for modifier in &modifiers {
             let known = [&PARTS[..], &SIGNS, &PLACES, &OTHERS].iter().any(|list| list.contains(modifier));
-            if !known || *modifier == "expand" {
+            if !known {
                 return Err(format!("the reference does not take the modifier {modifier}"));
             }
         }
@@ -74,7 +74,7 @@ impl Item {
         let has = |modifier: &str| modifiers.contains(&modifier);
         let values = values
             .into_iter()
-            .map(|value| checks(value, &modifiers, field.is_empty()))
+            .map(|value| checks(value, &modifiers, field.is_empty(), placeholders))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             field: (!field.is_empty()).then(|| field.to_owned()),
@@ -92,8 +92,23 @@ impl Item {
 }
 
 /// The checks that one value of the rule stands for.
-fn checks(value: &Value, modifiers: &[&str], keyword: bool) -> Result<Vec<Check>, String> {
+fn checks(
+    value: &Value,
+    modifiers: &[&str],
+    keyword: bool,
+    placeholders: &Placeholders,
+) -> Result<Vec<Check>, String> {
     let has = |modifier: &str| modifiers.contains(&modifier);
+    if has("expand")
+        && let Value::String(text) = value
+    {
+        let others: Vec<&str> = modifiers.iter().copied().filter(|m| *m != "expand").collect();
+        let mut all = Vec::new();
+        for spelled in expand(text, placeholders)? {
+            all.extend(checks(&Value::String(spelled), &others, keyword, placeholders)?);
+        }
+        return Ok(all);
+    }
     let text = match value {
         Value::Null if modifiers.iter().all(|m| ["all", "neq", "cased"].contains(m)) => {
             return Ok(vec![Check::Null]);
@@ -150,6 +165,30 @@ fn checks(value: &Value, modifiers: &[&str], keyword: bool) -> Result<Vec<Check>
         checks.push(Check::Text { pieces, cased: has("cased") });
     }
     Ok(checks)
+}
+
+/// Puts the values of placeholders in the place of the first one, and then of the rest. An escaped
+/// percent sign begins none.
+fn expand(text: &str, placeholders: &Placeholders) -> Result<Vec<String>, String> {
+    let Some(at) = text.find('%') else { return Ok(vec![text.to_owned()]) };
+    let (before, after) = (&text[..at], &text[at + 1..]);
+    let joined = |begin: &str, rest: &str| -> Result<Vec<String>, String> {
+        Ok(expand(rest, placeholders)?.into_iter().map(|rest| format!("{begin}{rest}")).collect())
+    };
+    if let Some(before) = before.strip_suffix('\\') {
+        return joined(&format!("{before}%"), after);
+    }
+    match after.split_once('%') {
+        Some((name, rest)) if !name.is_empty() && !name.contains(char::is_whitespace) => {
+            let values = placeholders.get(name).ok_or_else(|| format!("no values for %{name}%"))?;
+            let mut all = Vec::new();
+            for value in values {
+                all.extend(joined(&format!("{before}{value}"), rest)?);
+            }
+            Ok(all)
+        }
+        _ => joined(&format!("{before}%"), after),
+    }
 }
 
 /// Applies the encodings among the modifiers, in their order.

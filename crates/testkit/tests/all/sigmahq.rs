@@ -11,7 +11,7 @@ use covigil_model::Event;
 use covigil_rules::{Matcher, RuleSet, RuleText};
 use covigil_testkit::{
     event::PlainEvent,
-    sigma::{Prepared, Rule},
+    sigma::{Placeholders, Prepared, Rule},
 };
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn rules(data: &Path) -> (Arc<RuleSet>, Vec<Rule>) {
             if !loaded.contains(id) || document.get("detection").is_none() {
                 continue;
             }
-            match Rule::read(&document) {
+            match Rule::read(&document, &Placeholders::new()) {
                 Ok(rule) => reference.push(rule),
                 Err(why) => unread.push(format!("{}: {why}", text.path)),
             }
