@@ -196,6 +196,7 @@ impl FileWriter {
             min_time,
             max_time,
         };
+        fail::fail_point!("events::before_sidecar");
         let sidecar = reference.sidecar_location();
         let signature = self.signature.take().unwrap_or_else(SignatureBuilder::new);
         let content = signature.finish().map_err(EventsError::io("writing", &sidecar))?;

@@ -37,6 +37,7 @@ impl EventStore {
             while let Some(files) = shared.compact().await? {
                 done.compacted += files;
             }
+            fail::fail_point!("events::before_checkpoint", |_| Err(EventsError::Closed));
             let every = shared.config.checkpoint_commits;
             done.checkpoint = shared.table.lock().await.checkpoint(every).await?;
             fail::fail_point!("events::before_vacuum", |_| Err(EventsError::Closed));

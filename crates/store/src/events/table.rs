@@ -129,6 +129,7 @@ impl Table {
             .with_actions(actions)
             .build(Some(&self.state), self.log.clone(), operation)
             .await;
+        fail::fail_point!("events::after_commit");
         match committed {
             Ok(done) => self.state = done.snapshot,
             Err(error) => {

@@ -1,6 +1,8 @@
 //! The events at rest, through the store's public face.
 
 mod basics;
+#[cfg(feature = "failpoints")]
+mod crashes;
 mod durability;
 mod originals;
 mod upkeep;
