@@ -102,6 +102,11 @@ pub fn read_file(path: &Path, sink: &mut dyn RecordSink) -> ControlFlow<()> {
     }
 }
 
+/// Cuts bytes in memory into records, as [`read_file`] does with the text of a file.
+pub(crate) fn split(bytes: &[u8], sink: &mut dyn RecordSink) -> ControlFlow<()> {
+    text::read("", &mut &*bytes, sink)
+}
+
 fn read_seekable(path: &str, mut file: File, len: u64, sink: &mut dyn RecordSink) -> ControlFlow<()> {
     let mut head = [0; HEAD];
     let looked = fill(&mut file, &mut head).and_then(|n| file.seek(SeekFrom::Start(0)).map(|_| n));
