@@ -12,20 +12,26 @@ pub(crate) struct Pair<'a> {
 }
 
 /// The pairs of a text, separated by spaces, commas or semicolons; words without `=` are passed
-/// over. A value in quotes reaches to the closing one of the same kind that is not escaped.
+/// over. A value in quotes reaches to the closing one of the same kind that is not escaped. After
+/// [`MOST`] pairs the rest is passed over, so that a record made of pairs costs no more than others.
 pub(crate) fn pairs(text: &str) -> Pairs<'_> {
-    Pairs { rest: text }
+    Pairs { rest: text, left: MOST }
 }
+
+/// More pairs than any real record has.
+const MOST: usize = 1_024;
 
 /// The iterator of [`pairs`].
 pub(crate) struct Pairs<'a> {
     rest: &'a str,
+    left: usize,
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = Pair<'a>;
 
     fn next(&mut self) -> Option<Pair<'a>> {
+        self.left = self.left.checked_sub(1)?;
         loop {
             self.rest = self.rest.trim_start_matches([' ', '\t', ',', ';', '\n', '\r']);
             if self.rest.is_empty() {

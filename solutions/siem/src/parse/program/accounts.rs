@@ -79,12 +79,12 @@ pub(super) fn read(program: &str, text: &str, draft: &mut Draft) {
     } else if let Some(user) = text.strip_prefix("changed password expiry for ") {
         account(99, "password_expiry_changed", draft);
         draft.both("user", user, Attr::UserName);
-    } else if let Some(group) = quoted(text, "group '").or_else(|| quoted(text, "removed group '")) {
-        if text.contains("removed") {
-            draft.class(Class::GROUP, 5);
-            draft.action("group_deleted");
-            draft.field("group", group);
-        }
+    } else if text.contains("removed")
+        && let Some(group) = quoted(text, "group '").or_else(|| quoted(text, "removed group '"))
+    {
+        draft.class(Class::GROUP, 5);
+        draft.action("group_deleted");
+        draft.field("group", group);
     }
 }
 

@@ -115,12 +115,15 @@ fn classic_powershell(event: &mut Event) {
         let body = event.slice(text);
         let mut at = text.start();
         for line in body.split_inclusive('\n') {
+            if found.len() == WANTED.len() {
+                break;
+            }
             let begin = at;
             at += line.len();
             let Some((name, data)) = line.split_once('=') else { continue };
             let Some(wanted) = WANTED.iter().find(|w| **w == name.trim()) else { continue };
             let value = data.trim();
-            if value.is_empty() || found.len() >= WANTED.len() {
+            if value.is_empty() || found.iter().any(|(have, _)| have == wanted) {
                 continue;
             }
             let from = begin + name.len() + 1 + (data.len() - data.trim_start().len());

@@ -204,7 +204,7 @@ fn of_security(id: u32) -> (Class, u8) {
         4769 => (Class::AUTHENTICATION, 4),
         4770 => (Class::AUTHENTICATION, 5),
         4771 => (Class::AUTHENTICATION, 6),
-        4672 | 4673 | 4674 => (Class::AUTHORIZE_SESSION, 1),
+        4672..=4674 => (Class::AUTHORIZE_SESSION, 1),
         4688 => (Class::PROCESS, 1),
         4689 => (Class::PROCESS, 2),
         4656 | 4663 | 4690 => (Class::FILE, 14),
