@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use covigil_model::{Attr, Event};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::PARSERS;
+use crate::parse::{PARSERS, moment, syslog};
 
 /// The parser of anything.
 pub struct Auto;
@@ -30,6 +30,11 @@ impl Parser for Auto {
             return PARSERS[index].parse(context, event);
         }
         event.time = context.received;
+        if let Some((stamp, _)) = syslog::leading_iso(event.original())
+            && let Some(time) = moment::iso(stamp, context.utc_offset)
+        {
+            event.time = time;
+        }
         let whole = event.span(0, event.original().len());
         event.add_span_field("message", whole);
         event.set_attr(Attr::Message, whole);

@@ -203,7 +203,7 @@ fn priority(line: &str) -> (Option<u8>, &str) {
 
 /// `2024-01-02T03:04:05.678+00:00` at the begin, and what follows it. A space in place of `T` is
 /// taken too.
-fn leading_iso(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn leading_iso(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     if bytes.len() < 19 || bytes[4] != b'-' || bytes[7] != b'-' || bytes[13] != b':' {
         return None;
