@@ -13,6 +13,7 @@ mod journald;
 mod json;
 mod keyvalue;
 mod logins;
+mod machine;
 mod moment;
 mod packages;
 mod program;

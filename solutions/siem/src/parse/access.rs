@@ -5,7 +5,7 @@
 use covigil_model::{Attr, Class, Event, Severity, Status};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{draft::Draft, moment};
+use crate::parse::{draft::Draft, machine, moment};
 
 /// The parser of web servers' logs.
 pub struct WebServer;
@@ -34,8 +34,7 @@ impl Parser for WebServer {
         draft.field("message", text);
         draft.column(Attr::Message, text);
         draft.write(event);
-        event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-        event.add_field("host", &context.hostname, covigil_model::Kind::Text);
+        machine::name(context, event);
         if understood {
             Ok(())
         } else {

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use covigil_model::{Attr, Class, Event, Status};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{draft::Draft, keyvalue, moment};
+use crate::parse::{draft::Draft, keyvalue, machine, moment};
 
 /// The parser of `audit.log`.
 pub struct Auditd;
@@ -38,10 +38,7 @@ impl Parser for Auditd {
         }
         let understood = read(without_node(text), &mut draft);
         draft.write(event);
-        if event.attr(Attr::DeviceHostname).is_none() {
-            event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-            event.add_field("host", &context.hostname, covigil_model::Kind::Text);
-        }
+        machine::name(context, event);
         if understood {
             Ok(())
         } else {

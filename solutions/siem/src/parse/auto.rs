@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use covigil_model::{Attr, Event};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{PARSERS, moment, syslog};
+use crate::parse::{PARSERS, machine, moment, syslog};
 
 /// The parser of anything.
 pub struct Auto;
@@ -38,7 +38,7 @@ impl Parser for Auto {
         let whole = event.span(0, event.original().len());
         event.add_span_field("message", whole);
         event.set_attr(Attr::Message, whole);
-        event.set_attr_text(Attr::DeviceHostname, &context.hostname);
+        machine::name(context, event);
         Ok(())
     }
 }

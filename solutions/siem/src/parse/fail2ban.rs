@@ -1,9 +1,9 @@
 //! fail2ban's own log file: `2024-01-02 03:04:05,123 fail2ban.actions [77]: NOTICE [sshd] Ban 10.0.0.1`.
 
-use covigil_model::{Attr, Event, Kind};
+use covigil_model::{Attr, Event};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{draft::Draft, moment, program};
+use crate::parse::{draft::Draft, machine, moment, program};
 
 /// The parser of `fail2ban.log`.
 pub struct Fail2ban;
@@ -35,8 +35,7 @@ impl Parser for Fail2ban {
         draft.both("message", text, Attr::Message);
         draft.column_word(Attr::Product, "fail2ban");
         draft.write(event);
-        event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-        event.add_field("host", &context.hostname, Kind::Text);
+        machine::name(context, event);
         if understood {
             Ok(())
         } else {

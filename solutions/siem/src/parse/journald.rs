@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::parse::{
     draft::Draft,
-    program,
+    machine, program,
     syslog::{FACILITIES, SEVERITIES, of_severity},
 };
 
@@ -81,10 +81,7 @@ impl Parser for Journald {
         if slice_is(event, entry.transport, "kernel") {
             event.time = time;
         }
-        if event.attr(Attr::DeviceHostname).is_none() {
-            event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-            event.add_field("host", &context.hostname, Kind::Text);
-        }
+        machine::name(context, event);
         outcome.map_err(|error| ParseFailure(format!("journal entry: {error}")))
     }
 }

@@ -7,7 +7,7 @@
 use covigil_model::{Attr, Class, Event, Kind, Status, json};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::moment;
+use crate::parse::{machine, moment};
 
 /// The parser of login records.
 pub struct Logins;
@@ -86,8 +86,7 @@ impl Parser for Logins {
                 Err(_) => {}
             }
         }
-        event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-        event.add_field("host", &context.hostname, Kind::Text);
+        machine::name(context, event);
         event.set_attr_text(Attr::Product, "utmp");
         outcome.map_err(|error| ParseFailure(format!("login record: {error}")))
     }

@@ -1,9 +1,9 @@
 //! Debian's package logs: `dpkg.log`, and apt's `history.log`.
 
-use covigil_model::{Attr, Class, Event, Kind, Status};
+use covigil_model::{Attr, Class, Event, Status};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{draft::Draft, moment};
+use crate::parse::{draft::Draft, machine, moment};
 
 /// The parser of `dpkg.log`.
 pub struct Dpkg;
@@ -161,8 +161,7 @@ fn finish(mut draft: Draft, service: &'static str, context: &ParseContext, event
     draft.column_word(Attr::Product, service);
     draft.both("message", event.original(), Attr::Message);
     draft.write(event);
-    event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-    event.add_field("host", &context.hostname, Kind::Text);
+    machine::name(context, event);
 }
 
 #[cfg(test)]

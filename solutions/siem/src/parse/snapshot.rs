@@ -1,10 +1,11 @@
 //! Changes between two pictures of this machine's state:
-//! `{"change":"added","kind":"listener","key":"tcp/0.0.0.0:22",…}`.
+//! `{"change":"added","kind":"listener","key":"tcp/0.0.0.0:22",…}`. The first picture gives each
+//! thing as `present`.
 
 use covigil_model::{Attr, Class, Event, Kind, Status, json};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::moment;
+use crate::parse::{machine, moment};
 
 /// The parser of state changes.
 pub struct Snapshot;
@@ -29,6 +30,9 @@ impl Parser for Snapshot {
         let change = event.field("change").map_or("", |v| v.text);
         let kind = event.field("kind").map_or("", |v| v.text).to_owned();
         let (service, action, class, activity) = match (kind.as_str(), change) {
+            ("listener", "present") => ("listeners", "listener_present", Class::INVENTORY, 2),
+            ("package", "present") => ("packages", "package_present", Class::SOFTWARE_INVENTORY, 2),
+            ("user", "present") => ("accounts", "user_present", Class::INVENTORY, 2),
             ("listener", "added") => ("listeners", "listening", Class::NETWORK, 7),
             ("listener", "removed") => ("listeners", "listener_closed", Class::NETWORK, 2),
             ("listener", _) => ("listeners", "listener_changed", Class::NETWORK, 7),
@@ -64,8 +68,7 @@ impl Parser for Snapshot {
                 event.set_attr(*attr, field.value);
             }
         }
-        event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-        event.add_field("host", &context.hostname, Kind::Text);
+        machine::name(context, event);
         outcome.map_err(|error| ParseFailure(format!("state change: {error}")))
     }
 }

@@ -4,7 +4,7 @@
 use covigil_model::{Attr, Event, Severity, Time};
 use covigil_solution::{Confidence, ParseContext, ParseFailure, Parser};
 
-use crate::parse::{draft::Draft, moment, program};
+use crate::parse::{draft::Draft, machine, moment, program};
 
 /// The parser of syslog lines.
 pub struct Syslog;
@@ -41,12 +41,8 @@ impl Parser for Syslog {
             unit: "",
         };
         program::read(&message, &mut draft);
-        let named = !header.host.is_empty();
         draft.write(event);
-        if !named {
-            event.set_attr_text(Attr::DeviceHostname, &context.hostname);
-            event.add_field("host", &context.hostname, covigil_model::Kind::Text);
-        }
+        machine::name(context, event);
         Ok(())
     }
 }
