@@ -3,7 +3,8 @@
 //! `POST /demo/raise` raises an alert; `COVIGIL_DEMO_LISTEN` and `COVIGIL_DEMO_QUIET=1` (nothing
 //! happens by itself) change what it does.
 
-#[path = "../tests/memory/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../tests/console/memory/mod.rs"]
 mod memory;
 
 use std::{net::SocketAddr, time::Duration};

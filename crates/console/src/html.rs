@@ -25,9 +25,16 @@ impl askama::filters::Escaper for Visible {
     }
 }
 
+/// The names of the control characters U+0000 to U+001F (ECMA-48).
+const C0: [&str; 32] = [
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI",
+    "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS",
+    "US",
+];
+
 enum Shown {
     Markup(&'static str),
-    Picture,
+    Named,
     Code,
 }
 
@@ -35,11 +42,7 @@ impl Shown {
     fn write<W: Write>(&self, c: char, dest: &mut W) -> fmt::Result {
         match self {
             Self::Markup(entity) => dest.write_str(entity),
-            // U+2400 to U+2421 are pictures of the control characters.
-            Self::Picture => {
-                let code = if c == '\u{7f}' { 0x2421 } else { 0x2400 + c as u32 };
-                dest.write_char(char::from_u32(code).unwrap_or('\u{fffd}'))
-            }
+            Self::Named => write!(dest, "⟨{}⟩", C0.get(c as usize).copied().unwrap_or("DEL")),
             Self::Code => write!(dest, "⟨U+{:04X}⟩", c as u32),
         }
     }
@@ -54,7 +57,7 @@ const fn replacement(c: char) -> Option<Shown> {
         '"' => Shown::Markup("&quot;"),
         '\'' => Shown::Markup("&#39;"),
         '\t' | '\n' => return None,
-        '\u{0}'..='\u{1f}' | '\u{7f}' => Shown::Picture,
+        '\u{0}'..='\u{1f}' | '\u{7f}' => Shown::Named,
         // C1 controls, joiners and marks without width, line and paragraph separators, embeddings,
         // overrides and isolates (Unicode UAX 9), invisible operators, the byte order mark, tags.
         '\u{80}'..='\u{9f}'
@@ -85,9 +88,11 @@ impl fmt::Display for Exact<'_> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\0' => f.write_str("\u{fffd}")?,
-                // A parser of HTML would change these.
-                '\r' => f.write_str("&#13;")?,
-                '\n' => f.write_str("&#10;")?,
+                // Written as references, so that the page's own text stays free of what acts unseen
+                // (a log of it, or a tool that shows it). References to C1 controls would be
+                // read as Windows-1252.
+                '\u{80}'..='\u{9f}' => f.write_char(c)?,
+                c if c.is_control() || replacement(c).is_some() => write!(f, "&#{};", c as u32)?,
                 c => f.write_char(c)?,
             }
         }
@@ -114,6 +119,11 @@ pub fn when_full(time: &Time) -> String {
 /// Like [`when`], absolute to the millisecond: for rows of events.
 pub fn when_exact(time: &Time) -> String {
     format!(r#"<time datetime="{time}" data-form="exact">{}</time>"#, utc(time))
+}
+
+/// Like [`when`], absolute to the second.
+pub fn when_second(time: &Time) -> String {
+    format!(r#"<time datetime="{time}" data-form="second">{}</time>"#, utc(time))
 }
 
 /// Day and time in UTC to the second, for people.
@@ -263,14 +273,14 @@ mod tests {
             escaped(r#"<img src=x onerror='a("b")'>&"#),
             "&lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;&amp;"
         );
-        assert_eq!(escaped("a\x1b[31m\0\r\u{7f}b\tc\n"), "a␛[31m␀␍␡b\tc\n");
+        assert_eq!(escaped("a\x1b[31m\0\r\u{7f}b\tc\n"), "a⟨ESC⟩[31m⟨NUL⟩⟨CR⟩⟨DEL⟩b\tc\n");
         assert_eq!(escaped("gpj\u{202e}exe.\u{2066}x\u{feff}"), "gpj⟨U+202E⟩exe.⟨U+2066⟩x⟨U+FEFF⟩");
         assert_eq!(escaped("Grüße 東京 🦀"), "Grüße 東京 🦀");
     }
 
     #[test]
     fn exact_values_survive_an_attribute() {
-        assert_eq!(exact("a\"b'<\n\u{202e}").to_string(), "a&quot;b&#39;&lt;&#10;\u{202e}");
+        assert_eq!(exact("a\"b'<\n\u{202e}").to_string(), "a&quot;b&#39;&lt;&#10;&#8238;");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Mutex};
 use covigil_model::Time;
 
 const FREE: u32 = 5;
+const FIRST_SECS: i64 = 15;
 const LONGEST_SECS: i64 = 900;
 const FORGET_SECS: i64 = 3_600;
 const MOST_KEYS: usize = 10_000;
@@ -21,7 +22,7 @@ impl Failures {
         if self.count < FREE {
             return Time::MIN;
         }
-        self.last.plus_secs((1i64 << (self.count - FREE).min(10)).min(LONGEST_SECS))
+        self.last.plus_secs((FIRST_SECS << (self.count - FREE).min(10)).min(LONGEST_SECS))
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
             throttle.failed(&keys, now);
         }
         assert!(throttle.check(&keys, now).is_err());
-        now = now.plus_secs(2);
+        now = now.plus_secs(FIRST_SECS);
         assert_eq!(throttle.check(&keys, now), Ok(()));
         for _ in 0..20 {
             throttle.failed(&keys, now);

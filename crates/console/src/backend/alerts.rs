@@ -265,6 +265,7 @@ pub struct AlertDetail {
 }
 
 /// Which alerts an action touches.
+#[expect(clippy::large_enum_variant, reason = "one per request, never in a list")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertTarget {
     /// Those.

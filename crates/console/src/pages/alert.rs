@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use covigil_model::{Alert, AlertId, Finding, Role, UserId};
+use covigil_model::{Alert, AlertId, EntityKind, Finding, Role, UserId};
 
 use super::{
     event::{self, EventBody},
@@ -69,14 +69,25 @@ fn id_of(text: &str) -> Result<AlertId, PageError> {
     text.parse().map_err(|_| PageError::not_found("No alert has this id."))
 }
 
-/// Who did what to whom and when, in a sentence.
+/// What was found, where, by whom and from where, in a sentence.
 fn what(alert: &Alert) -> String {
     let mut text = match &alert.summary {
-        Some(summary) => format!("{}: {summary}", alert.rule.title),
-        None => alert.rule.title.clone(),
+        Some(summary) => summary.clone(),
+        None => html::counted(&alert.count, "finding", "findings"),
     };
-    if alert.count > 1 {
-        text.push_str(&format!(" ({})", html::counted(&alert.count, "finding", "findings")));
+    for (kind, word) in [
+        (EntityKind::Host, "on"),
+        (EntityKind::User, "by"),
+        (EntityKind::Address, "from"),
+        (EntityKind::Domain, "with"),
+        (EntityKind::File, "concerning"),
+    ] {
+        if let Some(entity) = alert.entities.iter().find(|entity| entity.kind == kind) {
+            text.push_str(&format!(", {word} {}", html::cut(&entity.name, 80)));
+        }
+    }
+    if alert.summary.is_some() && alert.count > 1 {
+        text.push_str(&format!("; {} so far", html::counted(&alert.count, "finding", "findings")));
     }
     text
 }

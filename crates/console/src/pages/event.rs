@@ -193,8 +193,8 @@ mod tests {
     #[test]
     fn pieces_put_together_are_the_text() {
         let text = "Failed password für root from 10.0.0.1";
-        let cases =
-            [vec![], vec![0..6], vec![20..25, 0..6], vec![3..9, 6..15, 6..7], vec![17..18, 0..900, 5..5]];
+        let whole = std::iter::once(0..6).collect();
+        let cases = [vec![], whole, vec![20..25, 0..6], vec![3..9, 6..15, 6..7], vec![17..18, 0..900, 5..5]];
         for marks in cases {
             let joined: String = pieces(text, marks.clone()).iter().map(|p| p.text.as_str()).collect();
             assert_eq!(joined, text, "{marks:?}");

@@ -294,16 +294,17 @@ fn change_of(word: &str, me: UserId) -> Result<AlertChange, PageError> {
     })
 }
 
-/// An action for people: before (`Close … as benign`) and after (`closed as benign`).
-fn words_of(word: &str, users: &[User]) -> (String, String) {
+/// An action for people: before (`Close 3 alerts as benign`) and after (`closed as benign`).
+fn words_of(word: &str, users: &[User], count: u64) -> (String, String) {
+    let alerts = html::counted(&count, "alert", "alerts");
     match word {
-        "take" => ("Assign to you".to_owned(), "assigned to you".to_owned()),
-        "release" => ("Release".to_owned(), "released".to_owned()),
-        "reopen" => ("Reopen".to_owned(), "reopened".to_owned()),
+        "take" => (format!("Assign {alerts} to you"), "assigned to you".to_owned()),
+        "release" => (format!("Release {alerts}"), "released".to_owned()),
+        "reopen" => (format!("Reopen {alerts}"), "reopened".to_owned()),
         word => match Disposition::from_word(word) {
             Some(how) => {
                 let how = html::disposition(&how);
-                (format!("Close as {how}"), format!("closed as {how}"))
+                (format!("Close {alerts} as {how}"), format!("closed as {how}"))
             }
             None => {
                 let id = word.strip_prefix("assign:").unwrap_or("");
@@ -311,7 +312,7 @@ fn words_of(word: &str, users: &[User]) -> (String, String) {
                     .iter()
                     .find(|user| user.id.to_string() == id)
                     .map_or("someone", |u| u.name.as_str());
-                (format!("Assign to {name}"), format!("assigned to {name}"))
+                (format!("Assign {alerts} to {name}"), format!("assigned to {name}"))
             }
         },
     }
@@ -321,7 +322,7 @@ fn words_of(word: &str, users: &[User]) -> (String, String) {
 #[template(path = "queue_confirm.html")]
 struct Confirm {
     csrf: String,
-    verb: String,
+    question: String,
     count: u64,
     tenant: String,
     word: String,
@@ -337,7 +338,6 @@ pub(crate) async fn confirm(State(app): State<Shared>, visitor: Visitor, params:
     let word = params.need("do", "The action")?.to_owned();
     let change = change_of(&word, visitor.user.id)?;
     let users = app.backend.users(&visitor.ctx).await?;
-    let (verb, _) = words_of(&word, &users);
     let ids: Vec<String> = params.all("id").map(str::to_owned).collect();
     let filter = params.get("filter").map(str::to_owned);
     let (count, filter, examples) = match filter {
@@ -360,7 +360,7 @@ pub(crate) async fn confirm(State(app): State<Shared>, visitor: Visitor, params:
     };
     render(&Confirm {
         csrf: visitor.csrf.clone(),
-        verb,
+        question: words_of(&word, &users, count).0,
         count,
         tenant: app.backend.seat().tenant_name,
         word,
@@ -417,12 +417,12 @@ pub(crate) async fn act(
     let mut change = change_of(&word, visitor.user.id)?;
     change.note = form.get("note").map(|note| html::cut(note, 10_000));
     let users = app.backend.users(&visitor.ctx).await?;
-    let (_, done) = words_of(&word, &users);
     let changed = apply(&app, &visitor.ctx, visitor.user.id, &form, &change).await?;
     let target = match form.get("filter") {
         Some(filter) => format!("all of {filter}"),
         None => form.all("id").take(20).collect::<Vec<_>>().join(" "),
     };
+    let (_, done) = words_of(&word, &users, changed.changed);
     let summary = match (changed.matched, changed.changed) {
         (1, 1) => format!("1 alert {done}."),
         (matched, changed) => {

@@ -177,9 +177,9 @@ fn sentences(
         ),
         _ => say(
             format!(
-                "{} raised; {} high or critical.",
+                "{} raised, {} high or critical.",
                 html::counted(&raised, "alert was", "alerts were"),
-                html::counted(&raised_bad, "is", "are")
+                html::counted(&raised_bad, "of them", "of them")
             ),
             format!("/queue?lane=all&severity=critical&severity=high&since={since}"),
             "bad",
@@ -187,17 +187,19 @@ fn sentences(
     }
     if raised > 0 {
         say(
-            format!("{} of them handled and closed.", html::counted(&raised_closed, "is", "are")),
+            match (raised, raised_closed) {
+                (_, 0) => "None of them is closed yet.".to_owned(),
+                (raised, closed) if raised == closed => "All of them are handled and closed.".to_owned(),
+                (_, 1) => "One of them is handled and closed.".to_owned(),
+                (_, closed) => format!("{} of them are handled and closed.", html::count(&closed)),
+            },
             format!("/queue?lane=closed&since={since}"),
             if raised_closed == raised { "good" } else { "" },
         );
     }
     if unassigned > 0 {
         say(
-            format!(
-                "{} for someone to take it.",
-                html::counted(&unassigned, "open alert waits", "open alerts wait")
-            ),
+            html::counted(&unassigned, "open alert is nobody’s yet.", "open alerts are nobody’s yet."),
             "/queue?lane=open&assignee=nobody".to_owned(),
             "wait",
         );
@@ -214,9 +216,10 @@ fn sentences(
     let lost: u64 = sources.iter().map(|s| s.lost).sum();
     if silent > 0 {
         say(
-            format!(
-                "{} silent: what they would show cannot be detected.",
-                html::counted(&silent, "source is", "sources are")
+            html::counted(
+                &silent,
+                "source is silent: what it would show cannot be detected.",
+                "sources are silent: what they would show cannot be detected.",
             ),
             "/health".to_owned(),
             "bad",
@@ -234,7 +237,7 @@ fn sentences(
     }
     if lost > 0 {
         say(
-            format!("{} lost before it could be stored.", html::counted(&lost, "record was", "records were")),
+            html::counted(&lost, "record was lost on its way in.", "records were lost on their way in."),
             "/health".to_owned(),
             "bad",
         );

@@ -1,7 +1,7 @@
 // Times in the reader's zone: relative, absolute, or both, as the element's data-form says.
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
 const pad = (n, width = 2) => String(n).padStart(width, "0");
 
 function ago(date) {
@@ -14,9 +14,9 @@ function ago(date) {
   return relative.format(Math.round(seconds / 86400), "day");
 }
 
-function exact(date) {
+function exact(date, milliseconds) {
   const today = new Date().toDateString() === date.toDateString();
-  const clock = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)}`;
+  const clock = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}${milliseconds ? `.${pad(date.getMilliseconds(), 3)}` : ""}`;
   return today ? clock : `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ${clock}`;
 }
 
@@ -25,7 +25,7 @@ export function showTimes(root) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     const form = element.dataset.form;
-    const text = form === "full" ? `${ago(date)} · ${day.format(date)}` : form === "exact" ? exact(date) : ago(date);
+    const text = form === "full" ? `${ago(date)} · ${day.format(date)}` : form === "exact" ? exact(date, true) : form === "second" ? exact(date, false) : ago(date);
     if (element.textContent !== text) element.textContent = text;
     element.title = zoned.format(date);
   }

