@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 60 s, 100,000 groups, 500,000 events (about 60 MB), 100,000 in a window, 100 in a hit.
+    /// 60 s, 100,000 groups, 500,000 events (40 to 80 MB), 100,000 in a window, 100 in a hit.
     fn default() -> Self {
         Self {
             lateness: 60_000_000_000,

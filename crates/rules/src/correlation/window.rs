@@ -381,6 +381,10 @@ impl Lane {
         while self.fires.front().is_some_and(|fired| *fired < keep) {
             self.fires.pop_front();
         }
+        // What a burst took is given back when it is over: bounds are on events, not on room.
+        give_back(&mut self.entries);
+        give_back(&mut self.fires);
+        self.steps.iter_mut().for_each(give_back);
     }
 
     fn drop_oldest(&mut self) {
@@ -396,5 +400,40 @@ impl Lane {
             self.running.remove(&entry);
         }
         self.hi = self.hi.saturating_sub(1);
+    }
+}
+
+/// Frees most of the room of a queue that uses less than a quarter of it.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > 64 && queue.len() < queue.capacity() / 4 {
+        queue.shrink_to(queue.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::correlation::{CorrelationRule, plan::Plan};
+
+    #[test]
+    fn room_of_a_burst_is_given_back() {
+        let rule = CorrelationRule::parse(&json!({"title": "t", "correlation": {"type": "temporal",
+            "rules": ["a"], "timespan": "1s"}}))
+        .unwrap();
+        let (plan, _) = Plan::new(vec![rule], &|_| vec![0], 100_000);
+        let limits = Limits { lateness: 0, ..Limits::default() };
+        let mut lane = Lane::new(&plan.rules[0]);
+        let mut show = |time: i64| {
+            let id = EventId { source: "s".into(), sequence: 1 };
+            let entry = Entry { time, order: 1, id, mask: 1, value: 0, behind: Box::default() };
+            lane.observe(&plan.rules[0], &limits, &mut Counters::default(), entry, &mut Vec::new());
+            (lane.entries.capacity(), lane.steps[0].capacity())
+        };
+        (0..10_000).for_each(|time| _ = show(time));
+        assert!(show(10_000).0 > 10_000);
+        let after = show(5_000_000_000);
+        assert!(after.0 <= 64 && after.1 <= 64, "{after:?}");
     }
 }

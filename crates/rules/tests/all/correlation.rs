@@ -20,6 +20,14 @@ fn limits() -> Limits {
     Limits { events_per_hit: 1_000, ..Limits::default() }
 }
 
+/// Bounds that every test runs into.
+fn scarce_limits() -> Limits {
+    Limits { lateness: SECOND, groups: 3, events: 10, events_per_window: 9, events_per_hit: 4 }
+}
+
+/// Ranges of time that one group keeps apart.
+const MOST_LANES: usize = 4;
+
 fn try_correlator(documents: &[Value], limits: Limits) -> (Correlator, Vec<(usize, CorrelationError)>) {
     let rules = documents.iter().map(|d| CorrelationRule::parse(d).unwrap()).collect();
     let resolve = |name: &str| -> Vec<u32> {
@@ -301,11 +309,14 @@ proptest! {
         );
     }
 
+    /// Also where groups and events are forgotten all the time.
     #[test]
     fn a_restart_at_any_point_changes_nothing(
-        (documents, seen, at) in (rules(), arrivals(10 * SECOND), any::<prop::sample::Index>()),
+        (documents, seen, at, scarce) in
+            (rules(), arrivals(10 * SECOND), any::<prop::sample::Index>(), any::<bool>()),
     ) {
         let at = at.index(seen.len() + 1);
+        let limits = || if scarce { scarce_limits() } else { limits() };
         let mut correlator = correlator(&documents, limits());
         let mut found: Vec<CorrelationHit> = Vec::new();
         for one in &seen[..at] {
@@ -318,7 +329,37 @@ proptest! {
         for one in &seen[at..] {
             found.extend(show(&mut again, one));
         }
-        prop_assert_eq!(found, hits(&documents, &seen));
+        let mut whole = self::correlator(&documents, limits());
+        let expected: Vec<CorrelationHit> = seen.iter().flat_map(|s| show(&mut whole, s)).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(again.snapshot(), whole.snapshot());
+    }
+
+    /// Whatever the times: no panic, bounds hold, and what is counted as held is what is held.
+    #[test]
+    fn any_times_are_taken_within_bounds(
+        (documents, seen, times) in
+            (rules(), arrivals(0), proptest::collection::vec(any::<i64>(), 40)),
+    ) {
+        let limits = scarce_limits();
+        let mut correlator = correlator(&documents, limits.clone());
+        for (mut one, time) in seen.into_iter().zip(times) {
+            // Some at the ends of time, some near each other, some anywhere.
+            one.event.time = match time % 5 {
+                0 => i64::MAX - time.rem_euclid(3) * SECOND,
+                1 => i64::MIN + time.rem_euclid(3) * SECOND,
+                2 => time,
+                _ => time % (100 * SECOND),
+            };
+            show(&mut correlator, &one);
+            let counters = correlator.counters();
+            let most = limits.events.max(MOST_LANES * limits.events_per_window);
+            prop_assert!(counters.groups <= limits.groups as u64 && counters.events <= most as u64);
+        }
+        let mut again = self::correlator(&documents, limits);
+        let restored = again.restore(&correlator.snapshot()).unwrap();
+        prop_assert_eq!(restored.events as u64, correlator.counters().events);
+        prop_assert_eq!(restored.groups as u64, correlator.counters().groups);
     }
 
     /// Arrival order decides when a rule fires, but not whether: each window that meets a condition
