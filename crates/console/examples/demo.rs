@@ -1,6 +1,6 @@
 //! The console over sample data in memory, for work on pages and for browser tests:
 //! `cargo run -p covigil-console --example demo`. Prints the address with a one-time link.
-//! `POST /demo/raise` raises an alert; `COVIGIL_DEMO_LISTEN` and `COVIGIL_DEMO_QUIET=1` (nothing
+//! `POST /demo/raise` raises an alert, `POST /demo/hear` stores an event; `COVIGIL_DEMO_LISTEN` and `COVIGIL_DEMO_QUIET=1` (nothing
 //! happens by itself) change what it does.
 
 #[expect(dead_code, unused_imports, reason = "the tests use the rest")]
@@ -18,9 +18,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let socket = tokio::net::TcpListener::bind(&listen).await?;
     let origin = format!("http://localhost:{}", socket.local_addr()?.port());
     let memory = memory::Memory::sampled();
-    let raising = memory.clone();
+    let (raising, hearing) = (memory.clone(), memory.clone());
     let app = router(ConsoleConfig::at(origin.parse()?), memory.clone())?
-        .route("/demo/raise", post(move || async move { raising.raise().to_string() }));
+        .route("/demo/raise", post(move || async move { raising.raise().to_string() }))
+        .route("/demo/hear", post(move || async move { hearing.hear() }));
     for name in ["ana", "ben", "vera"] {
         let ctx = memory.ctx();
         if let Some(user) = memory.user_by_name(&ctx, name).await? {

@@ -243,6 +243,19 @@ describe("search", () => {
     await page.waitForSelector('#search[data-state="done"]');
   });
 
+  test("the live tail shows an event as it comes", { skip: !isDemo && "needs the demo" }, async () => {
+    await open("/search?range=15m");
+    await page.waitForSelector('#search[data-state="done"]');
+    await page.getByRole("button", { name: "Live tail" }).click();
+    await page.getByText("Waiting for events").waitFor();
+    await page.waitForTimeout(300);
+    await fetch(served.url + "/demo/hear", { method: "POST" });
+    await page.getByText("Live: 1 event").waitFor();
+    assert.equal(await page.locator("tr.event-row").count(), 1);
+    await page.getByRole("button", { name: "Live tail" }).click();
+    await page.getByText("Live tail stopped.").waitFor();
+  });
+
   test("zoom from the keyboard", async (t) => {
     await open("/search?range=24h");
     await page.waitForSelector('#search[data-state="done"]');

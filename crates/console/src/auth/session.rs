@@ -24,14 +24,16 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// The `__Host-` prefix makes browsers refuse the cookie from any other host or path; it exists
-/// for encrypted connections only.
-fn cookie_name(app: &Shared) -> &'static str {
-    if app.encrypted() { "__Host-covigil" } else { "covigil" }
+/// for encrypted connections only. Cookies do not know ports, and two seats may share a machine:
+/// so the name does.
+fn cookie_name(app: &Shared) -> String {
+    let prefix = if app.encrypted() { "__Host-" } else { "" };
+    format!("{prefix}covigil-{}", app.config.origin.port_or_known_default().unwrap_or(0))
 }
 
 /// The session's token in a request.
 pub(crate) fn session_token(app: &Shared, headers: &HeaderMap) -> Option<String> {
-    cookie(headers, cookie_name(app)).filter(|token| token.len() == 43)
+    cookie(headers, &cookie_name(app)).filter(|token| token.len() == 43)
 }
 
 fn set_cookie(app: &Shared, value: &str, seconds: u64) -> Result<HeaderValue, PageError> {

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Mutex};
 
 use covigil_model::Time;
 
+/// Failures of one name before its next attempt must wait.
 const FREE: u32 = 5;
+/// The same for an address, which many people may share.
+const FREE_PER_PEER: u32 = 30;
 const FIRST_SECS: i64 = 15;
 const LONGEST_SECS: i64 = 900;
 const FORGET_SECS: i64 = 3_600;
@@ -18,11 +21,12 @@ struct Failures {
 }
 
 impl Failures {
-    fn next_allowed(&self) -> Time {
-        if self.count < FREE {
+    fn next_allowed(&self, key: &str) -> Time {
+        let free = if key.starts_with("peer:") { FREE_PER_PEER } else { FREE };
+        if self.count < free {
             return Time::MIN;
         }
-        self.last.plus_secs((FIRST_SECS << (self.count - FREE).min(10)).min(LONGEST_SECS))
+        self.last.plus_secs((FIRST_SECS << (self.count - free).min(10)).min(LONGEST_SECS))
     }
 }
 
@@ -34,7 +38,8 @@ impl Throttle {
     /// Whether an attempt under these keys may be made; otherwise the seconds to wait.
     pub(crate) fn check(&self, keys: &[String], at: Time) -> Result<(), i64> {
         let Ok(map) = self.0.lock() else { return Err(LONGEST_SECS) };
-        let allowed = keys.iter().filter_map(|key| map.get(key)).map(Failures::next_allowed).max();
+        let allowed =
+            keys.iter().filter_map(|key| map.get(key).map(|failures| failures.next_allowed(key))).max();
         match allowed {
             Some(allowed) if allowed > at => Err(allowed.since(at).div_euclid(1_000_000_000) + 1),
             _ => Ok(()),

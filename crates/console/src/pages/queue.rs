@@ -126,6 +126,8 @@ struct QueuePage {
     /// The filter as a query string, for scripts and bulk actions.
     filter: String,
     seen: Time,
+    /// Alerts of this filter raised since `seen` that the page may show already.
+    recent: u64,
     back: String,
     filtered: bool,
 }
@@ -175,16 +177,30 @@ pub(crate) async fn page(State(app): State<Shared>, visitor: Visitor, params: Pa
     let lane = params.get("lane").unwrap_or("open").to_owned();
     let sort = params.get("sort").and_then(AlertSort::from_word).unwrap_or_default();
     let query = AlertQuery { filter, sort, after: params.get("after").map(str::to_owned), limit: PAGE };
-    let found = app.backend.alerts(ctx, &query).await?;
-    let facets = app.backend.alert_facets(ctx, &query.filter).await?;
+    let seen = visitor.request.at.plus_secs(-OVERLAP_SECS);
+    let lane_filters = LANES.map(|(word, _)| filter_of(&Params::default().with("lane", word), me));
+    let recent = news_filter(&query.filter, seen);
+    // Counted before the rows are read: what comes in between is told of once too often, not never.
+    let recent = app.backend.count_alerts(ctx, &recent).await?;
+    let (found, facets, counts) = futures::try_join!(
+        app.backend.alerts(ctx, &query),
+        app.backend.alert_facets(ctx, &query.filter),
+        futures::future::try_join_all(
+            lane_filters.iter().map(|filter| app.backend.count_alerts(ctx, filter))
+        ),
+    )?;
 
     let stem = params.without("after").without("page");
-    let mut lanes = Vec::new();
-    for (word, label) in LANES {
-        let lane_params = Params::default().with("lane", word);
-        let count = app.backend.count_alerts(ctx, &filter_of(&lane_params, me)).await?;
-        lanes.push(Lane { word, label, count, address: address(&lane_params) });
-    }
+    let lanes = LANES
+        .into_iter()
+        .zip(counts)
+        .map(|((word, label), count)| Lane {
+            word,
+            label,
+            count,
+            address: address(&Params::default().with("lane", word)),
+        })
+        .collect();
     let number = params.get("page").and_then(|p| p.parse::<u64>().ok()).unwrap_or(1).clamp(1, 1_000_000);
     let flyout = stem.encode();
     let rows: Vec<Row> = found
@@ -219,7 +235,8 @@ pub(crate) async fn page(State(app): State<Shared>, visitor: Visitor, params: Pa
             .map(|after| address(&stem.with("after", &after).with("page", &(number + 1).to_string()))),
         first_page: params.get("after").map(|_| address(&stem)),
         filter: stem.without("sort").encode(),
-        seen: visitor.request.at,
+        seen,
+        recent,
         back: address(&params),
         filtered: stem.pairs().iter().any(|(name, _)| !matches!(name.as_str(), "lane" | "sort")),
         rows,
@@ -268,13 +285,20 @@ fn chips(stem: &Params, labels: &[(String, String)]) -> Vec<Chip> {
         .collect()
 }
 
+/// An alert carries the time at which it was raised, and appears a little later; so long at most.
+const OVERLAP_SECS: i64 = 10;
+
+fn news_filter(filter: &AlertFilter, seen: Time) -> AlertFilter {
+    AlertFilter { since: Some(filter.since.map_or(seen, |since| since.max(seen))), ..filter.clone() }
+}
+
 /// How many alerts of this filter were raised since the page was made.
 pub(crate) async fn news(State(app): State<Shared>, visitor: Visitor, params: Params) -> PageResult {
-    let mut filter = filter_of(&params, visitor.user.id);
     let seen = params.time("seen").unwrap_or(visitor.request.at);
-    filter.since = Some(filter.since.map_or(seen, |since| since.max(seen)));
+    let known: u64 = params.get("recent").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let filter = news_filter(&filter_of(&params, visitor.user.id), seen);
     let count = app.backend.count_alerts(&visitor.ctx, &filter).await?;
-    Ok(Json(serde_json::json!({ "new": count })).into_response())
+    Ok(Json(serde_json::json!({ "new": count.saturating_sub(known) })).into_response())
 }
 
 /// What an action's word means.

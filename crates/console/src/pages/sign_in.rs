@@ -69,6 +69,11 @@ fn wait_message(seconds: i64) -> String {
     format!("Too many attempts failed. Wait {seconds} s, then try again.")
 }
 
+/// Under what an address's failures are counted.
+fn peer_key(request: &Request) -> String {
+    format!("peer:{}", request.peer.as_deref().unwrap_or("?"))
+}
+
 fn from(request: &Request) -> String {
     request.peer.as_ref().map_or_else(String::new, |peer| format!("from {peer}"))
 }
@@ -83,10 +88,9 @@ pub(crate) async fn password(
     let code = form.need("code", "The code")?;
     let password = form.exact("password");
     let name_key = format!("name:{}", name.to_ascii_lowercase());
-    let keys = [name_key.clone(), format!("peer:{}", request.peer.as_deref().unwrap_or("?"))];
+    let keys = [name_key.clone(), peer_key(&request)];
     let ctx = app.system(request.at);
     if let Err(seconds) = app.throttle.check(&keys, request.at) {
-        record(&app, &ctx, "sign_in.password", name, false, "throttled".to_owned()).await;
         let mut response = sign_in_page(&app, &request, safe_next(&form), wait_message(seconds))?;
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         return Ok(response);
@@ -131,7 +135,7 @@ pub(crate) async fn passkey_finish(
 ) -> PageResult {
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|_| PageError::refused("The browser's answer could not be read. Try again."))?;
-    let keys = [format!("peer:{}", request.peer.as_deref().unwrap_or("?"))];
+    let keys = [peer_key(&request)];
     if let Err(seconds) = app.throttle.check(&keys, request.at) {
         return Err(PageError { status: StatusCode::TOO_MANY_REQUESTS, message: wait_message(seconds) });
     }
@@ -189,8 +193,13 @@ pub(crate) async fn link_use(
 ) -> PageResult {
     let void = || PageError::not_found(VOID);
     let ctx = app.system(request.at);
+    let keys = [peer_key(&request)];
+    if let Err(seconds) = app.throttle.check(&keys, request.at) {
+        return Err(PageError { status: StatusCode::TOO_MANY_REQUESTS, message: wait_message(seconds) });
+    }
     let link = app.backend.take_link(&ctx, link_of(&token).ok_or_else(void)?).await?;
     let Some(link) = link else {
+        app.throttle.failed(&keys, request.at);
         record(&app, &ctx, "sign_in.link", "", false, from(&request)).await;
         return Err(void());
     };

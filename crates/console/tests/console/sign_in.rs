@@ -64,7 +64,7 @@ async fn encrypted_consoles_have_host_cookies() {
         .body(axum::body::Body::empty());
     let answer = client.send(request.unwrap()).await;
     let set = answer.headers[header::SET_COOKIE].to_str().unwrap();
-    assert!(set.starts_with("__Host-covigil=") && set.contains("Secure"), "{set}");
+    assert!(set.starts_with("__Host-covigil-443=") && set.contains("Secure"), "{set}");
 }
 
 #[tokio::test]

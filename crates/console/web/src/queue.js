@@ -85,6 +85,7 @@ export async function refresh() {
   for (const place of [".lanes", ".facets"]) one(place, queue).replaceWith(one(place, fresh));
   const main = one("#queue-main");
   queue.dataset.seen = main.dataset.seen;
+  queue.dataset.recent = main.dataset.recent;
   queue.dataset.total = main.dataset.total;
   whole = false;
   if (keep && rowOf(keep)) moveTo(rowOf(keep), false);
@@ -240,6 +241,7 @@ if (queue) {
   const count = calmly(300, async () => {
     const to = new URLSearchParams(queue.dataset.filter);
     to.set("seen", queue.dataset.seen);
+    to.set("recent", queue.dataset.recent);
     const { new: n } = await (await ask("/queue/news?" + to, { quiet: true })).json();
     if (!n) return;
     // Nothing can move under the pointer where there is nothing.

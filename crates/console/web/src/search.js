@@ -216,7 +216,7 @@ if (search) {
       const rows = fragment(`<table><tbody>${event.data}</tbody></table>`).querySelectorAll("tr");
       events.prepend(...rows);
       while (events.rows.length > 500) events.lastElementChild.remove();
-      say(`Live: ${++n} events`);
+      say(`Live: ${++n} ${n === 1 ? "event" : "events"}`);
     });
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && tail && !typing(event.target)) stop(); });
