@@ -15,7 +15,7 @@ mod encode;
 mod error;
 mod field_names;
 mod maintain;
-mod original;
+pub(crate) mod original;
 mod rows;
 pub mod schema;
 pub mod signature;

@@ -30,6 +30,7 @@ use ipnet::IpNet;
 pub use complete::{Completion, CompletionKind, completions};
 pub use edit::with_filter;
 pub use error::QueryError;
+pub(crate) use error::nearest;
 pub(crate) use parse::REGEX_LIMIT;
 pub use parse::parse;
 
