@@ -6,8 +6,8 @@
 //! 1. Rules are **partitioned** by log source ([`partition`]). An event looks only at the
 //!    partitions that cover its own labels; what rules of other log sources exist costs nothing.
 //! 2. Each field of a partition has one [`scanner`] over the literals of all rules: a trie from the
-//!    front for whole values and prefixes, a trie from the back for suffixes, and an Aho-Corasick
-//!    automaton for what may stand anywhere. A value is lowered once and read once.
+//!    front for whole values and prefixes, a trie from the back for suffixes, and
+//!    [`fingerprint`]s for what may stand anywhere. A value is lowered once and read once.
 //! 3. A found literal sets **predicates**. A predicate is one field's list of alternatives, such as
 //!    `Image|endswith: [a, b]`; equal lists of different rules are one predicate. What no literal
 //!    decides (regular expressions, wildcards inside, networks, numbers) is *lazy*: it runs when
@@ -22,6 +22,7 @@
 //! [`crate::matcher`].
 
 pub(crate) mod anchor;
+pub(crate) mod fingerprint;
 pub(crate) mod partition;
 pub(crate) mod scanner;
 pub(crate) mod trie;

@@ -1,9 +1,11 @@
 //! All literals that rules look for in one field, and the search for all of them at once.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use rustc_hash::FxHashMap;
 
-use super::trie::{Literal, Trie};
+use super::{
+    fingerprint::Fingerprints,
+    trie::{Literal, Trie},
+};
 
 /// Where in a value a literal must stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,23 +73,16 @@ impl Gathered {
 pub(crate) struct Scanner {
     forward: Trie,
     backward: Trie,
-    anywhere: Option<AhoCorasick>,
-    /// Literals of the automaton by its pattern numbers.
-    anywhere_ids: Vec<u32>,
+    anywhere: Fingerprints,
     /// Hits of literal `i` are `hits[begin[i]..begin[i + 1]]`.
     begin: Vec<u32>,
     hits: Vec<Hit>,
 }
 
-/// Size of the automaton's literals, in bytes, up to which a table per state is affordable; it
-/// takes about a kilobyte per literal byte, and is about twice as fast.
-const DENSE_LIMIT: usize = 4_096;
-
 impl Scanner {
     /// The search for the gathered literals.
     pub fn new(gathered: Gathered) -> Self {
         let (mut forward, mut backward, mut anywhere) = (Vec::new(), Vec::new(), Vec::new());
-        let mut anywhere_ids = Vec::new();
         let mut literals: Vec<_> = gathered.ids.into_iter().collect();
         literals.sort_unstable_by_key(|(_, id)| *id);
         for ((position, text), id) in literals {
@@ -98,10 +93,11 @@ impl Scanner {
                     let bytes = text.bytes().rev().collect();
                     backward.push(Literal { bytes, whole: false, id });
                 }
-                Position::Anywhere => {
-                    anywhere.push(text);
-                    anywhere_ids.push(id);
+                // Nothing stands at every beginning.
+                Position::Anywhere if text.is_empty() => {
+                    forward.push(Literal { bytes: Vec::new(), whole: false, id });
                 }
+                Position::Anywhere => anywhere.push((text, id)),
             }
         }
         let mut begin = vec![0];
@@ -113,8 +109,7 @@ impl Scanner {
         Self {
             forward: Trie::new(forward),
             backward: Trie::new(backward),
-            anywhere: automaton(&anywhere),
-            anywhere_ids,
+            anywhere: Fingerprints::new(anywhere),
             begin,
             hits,
         }
@@ -141,22 +136,6 @@ impl Scanner {
         if !self.backward.is_empty() {
             self.backward.walk(bytes.iter().rev().copied(), &mut found);
         }
-        if let Some(automaton) = &self.anywhere {
-            for at in automaton.find_overlapping_iter(bytes) {
-                found(self.anywhere_ids[at.pattern().as_usize()]);
-            }
-        }
+        self.anywhere.search(bytes, &mut found);
     }
-}
-
-fn automaton(literals: &[String]) -> Option<AhoCorasick> {
-    if literals.is_empty() {
-        return None;
-    }
-    let size: usize = literals.iter().map(String::len).sum();
-    let kind = if size <= DENSE_LIMIT { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-    let build =
-        |kind| AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(kind)).build(literals);
-    // Building fails only past four billion states; no set of rules that fits in memory gets there.
-    build(kind).or_else(|_| build(AhoCorasickKind::NoncontiguousNFA)).ok()
 }

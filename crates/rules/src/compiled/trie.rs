@@ -3,6 +3,8 @@
 
 /// No literal.
 const NONE: u32 = u32::MAX;
+/// Nodes with more edges than this get a table, so that no edges are searched.
+const MAX_SEARCHED: usize = 6;
 
 /// A trie. Literals are walked byte by byte in the order given, so that suffixes are found by
 /// giving literals and values backwards.
@@ -13,10 +15,13 @@ pub(crate) struct Trie {
     bytes: Vec<u8>,
     /// The nodes that the edges lead to.
     targets: Vec<u32>,
+    /// For nodes of many edges: the node that each byte leads to; 0, the root, for none.
+    tables: Vec<[u32; 256]>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
+    /// The place of its edges, or of its table where it has many.
     first_edge: u32,
     edges: u16,
     /// The literal that ends here and may be followed by anything.
@@ -77,7 +82,22 @@ impl Trie {
             level = next;
             depth += 1;
         }
+        trie.make_tables();
         trie
+    }
+
+    fn make_tables(&mut self) {
+        for node in &mut self.nodes {
+            let edges = node.first_edge as usize..node.first_edge as usize + node.edges as usize;
+            if edges.len() > MAX_SEARCHED {
+                let mut table = [0; 256];
+                for edge in edges {
+                    table[self.bytes[edge] as usize] = self.targets[edge];
+                }
+                node.first_edge = self.tables.len() as u32;
+                self.tables.push(table);
+            }
+        }
     }
 
     /// Whether it has no literal.
@@ -94,9 +114,16 @@ impl Trie {
                 report(node.open);
             }
             let first = node.first_edge as usize;
-            let edges = &self.bytes[first..first + node.edges as usize];
-            let Some(at) = edges.iter().position(|edge| *edge == byte) else { return };
-            node = &self.nodes[self.targets[first + at] as usize];
+            let target = if node.edges as usize > MAX_SEARCHED {
+                self.tables[first][byte as usize]
+            } else {
+                let edges = &self.bytes[first..first + node.edges as usize];
+                edges.iter().position(|edge| *edge == byte).map_or(0, |at| self.targets[first + at])
+            };
+            if target == 0 {
+                return;
+            }
+            node = &self.nodes[target as usize];
         }
         if node.open != NONE {
             report(node.open);

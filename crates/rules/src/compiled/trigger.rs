@@ -85,7 +85,7 @@ pub(crate) fn frequency(field: &str, position: Position, literal: &str) -> f32 {
 }
 
 /// Values, lowered, that machines log all day.
-const USUAL: [&str; 26] = [
+pub(crate) const USUAL: [&str; 26] = [
     r"c:\windows\system32\svchost.exe",
     r"c:\windows\system32\svchost.exe -k netsvcs -p -s schedule",
     r"c:\windows\system32\services.exe",
