@@ -9,3 +9,4 @@ pub mod correlation;
 pub mod event;
 pub mod generate;
 pub mod sigma;
+pub mod sync_trace;

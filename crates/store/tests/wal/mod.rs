@@ -1,6 +1,10 @@
 //! The write-ahead log.
 
 mod basics;
+mod damage;
+mod faults;
+mod process;
+mod sim;
 
 use std::{path::Path, sync::Arc};
 
