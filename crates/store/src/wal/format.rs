@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! head     magic 4 | payload length 4 | first position 8 | records 4 | payload CRC 4 | head CRC 4
-//! payload  flags 1 | key hash 16, if flagged
+//! payload  flags 1 (1: key, 2: gap) | key hash 16, if flagged
 //!          strings 2: { length 2, bytes }
 //!          sources 2: { string 2, first sequence 8 }
 //!          checkpoints 2: { name length 2, name, value length 4, value }
@@ -35,6 +35,7 @@ const SEGMENT_MAGIC: [u8; 8] = *b"CVGLWAL\n";
 /// The version that is written.
 pub(super) const VERSION: u32 = 1;
 const HAS_KEY: u8 = 1;
+const IS_GAP: u8 = 2;
 
 /// CRC-32 of the log's salt and some bytes.
 pub(super) fn salted_crc(salt: u64, bytes: &[u8]) -> u32 {
@@ -125,8 +126,7 @@ pub(super) fn write_entry(
     checkpoints: &[(String, Vec<u8>)],
     mut number: impl FnMut(&Arc<str>, u64) -> u64,
 ) {
-    let start = out.len();
-    out.resize(start + HEAD, 0);
+    let start = begin_entry(out);
     match key {
         Some(key) => {
             out.push(HAS_KEY);
@@ -174,13 +174,33 @@ pub(super) fn write_entry(
         put32(out, record.data.len());
         out.extend_from_slice(&record.data);
     }
+    end_entry(out, start, salt, first, records.len());
+}
+
+/// Appends an entry that says: the records before `next` that are not here were lost and counted.
+pub(super) fn write_gap(out: &mut Vec<u8>, salt: u64, next: Position) {
+    let start = begin_entry(out);
+    out.push(IS_GAP);
+    // No strings, sources, checkpoints or records.
+    out.extend_from_slice(&[0; 2 + 2 + 2 + 4]);
+    end_entry(out, start, salt, next, 0);
+}
+
+fn begin_entry(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.resize(start + HEAD, 0);
+    start
+}
+
+/// Fills in the head of the entry that began at `start`, and appends its tail.
+fn end_entry(out: &mut Vec<u8>, start: usize, salt: u64, first: Position, records: usize) {
     let payload = out.len() - start - HEAD;
     let crc = crc32fast::hash(&out[start + HEAD..]);
     let mut head = [0u8; HEAD];
     head[..4].copy_from_slice(&HEAD_MAGIC);
     head[4..8].copy_from_slice(&(payload as u32).to_le_bytes());
     head[8..16].copy_from_slice(&first.0.to_le_bytes());
-    head[16..20].copy_from_slice(&(records.len() as u32).to_le_bytes());
+    head[16..20].copy_from_slice(&(records as u32).to_le_bytes());
     head[20..24].copy_from_slice(&crc.to_le_bytes());
     let head_crc = salted_crc(salt, &head[..HEAD - 4]);
     head[24..].copy_from_slice(&head_crc.to_le_bytes());
@@ -188,7 +208,7 @@ pub(super) fn write_entry(
     let tail = out.len();
     out.extend_from_slice(&TAIL_MAGIC);
     out.extend_from_slice(&first.0.to_le_bytes());
-    put32(out, records.len());
+    put32(out, records);
     let tail_crc = salted_crc(salt, &out[tail..]);
     out.extend_from_slice(&tail_crc.to_le_bytes());
 }
@@ -239,6 +259,8 @@ impl<'a> Fields<'a> {
 /// One entry's payload, decoded as far as the books need it.
 pub(super) struct Payload<'a> {
     pub(super) key: Option<KeyHash>,
+    /// It marks a gap that was counted before.
+    pub(super) gap: bool,
     strings: Vec<&'a str>,
     sources: Vec<(u16, u64)>,
     pub(super) checkpoints: Vec<(&'a str, &'a [u8])>,
@@ -260,7 +282,8 @@ impl<'a> Payload<'a> {
     /// Decodes a payload whose CRC was right; `None` only if it was written by something else.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
-        let key = match fields.u8()? & HAS_KEY {
+        let flags = fields.u8()?;
+        let key = match flags & HAS_KEY {
             0 => None,
             _ => Some(KeyHash::from_bits(u128::from_le_bytes(fields.array()?))),
         };
@@ -283,7 +306,7 @@ impl<'a> Payload<'a> {
             checkpoints.push((name, fields.take(len as usize)?));
         }
         let count = fields.u32()?;
-        Some(Self { key, strings, sources, checkpoints, count, records: fields.0 })
+        Some(Self { key, gap: flags & IS_GAP != 0, strings, sources, checkpoints, count, records: fields.0 })
     }
 
     /// The records in order.
@@ -371,7 +394,7 @@ pub(super) enum SegmentHead {
     /// All is well; entries begin at the offset.
     Good { books: Box<Books>, entries: u64 },
     /// The head names the log but the books are damaged.
-    DamagedBooks { salt: u64, entries: u64 },
+    DamagedBooks { salt: u64 },
     /// Written by a newer version.
     Newer { version: u32 },
     /// Damaged.
@@ -431,7 +454,7 @@ pub(super) fn read_segment_head<E>(
     {
         return Ok(SegmentHead::Good { books: Box::new(books), entries });
     }
-    Ok(SegmentHead::DamagedBooks { salt, entries })
+    Ok(SegmentHead::DamagedBooks { salt })
 }
 
 fn read_fixed(fixed: &[u8]) -> Option<(u32, u64, u64, u32)> {

@@ -13,7 +13,7 @@ use super::{
     books::Books,
     disk::{Disk, DiskFile},
     format::{
-        Payload, SEGMENT_HEAD, SegmentHead, read_segment_head, salted_crc, write_entry, write_segment_head,
+        Payload, SEGMENT_HEAD, SegmentHead, read_segment_head, salted_crc, write_gap, write_segment_head,
     },
     scan::{Scanner, Step},
 };
@@ -137,7 +137,7 @@ fn find_salt(disk: &dyn Disk, dir: &Path, segments: &[(u64, u64, PathBuf)]) -> R
     for (.., segment) in segments {
         let file = disk.open(segment).map_err(WalError::disk("open", segment))?;
         let fixed = read_range(&*file, 0, SEGMENT_HEAD).map_err(WalError::disk("read", segment))?;
-        if let SegmentHead::DamagedBooks { salt: found, .. } =
+        if let SegmentHead::DamagedBooks { salt: found } =
             read_segment_head(&fixed, |_| Ok::<_, WalError>(Vec::new()))?
         {
             salt = Some(found);
@@ -194,11 +194,19 @@ fn read_range(file: &dyn DiskFile, at: u64, len: usize) -> std::io::Result<Vec<u
     Ok(bytes)
 }
 
+/// What is kept of a damaged segment.
+enum Kept {
+    /// An intact entry: its offset and size.
+    Entry(u64, u64),
+    /// A mark that what is missing before this position is counted.
+    Gap(u64),
+}
+
 /// What scanning one segment showed.
 #[derive(Default)]
 struct Survey {
-    /// Intact entries as offset and size.
-    good: Vec<(u64, u64)>,
+    /// What goes into the segment that replaces a damaged one.
+    good: Vec<Kept>,
     /// Lost positions, first and end.
     lost: Vec<(u64, u64)>,
     damaged_bytes: u64,
@@ -233,8 +241,9 @@ impl Recovered {
                 self.books = *books;
                 segment.entries = entries;
             }
-            SegmentHead::DamagedBooks { entries, .. } => {
-                segment.entries = entries.min(len);
+            SegmentHead::DamagedBooks { .. } => {
+                // How long the books are can no longer be trusted: the entries are searched for.
+                segment.entries = (SEGMENT_HEAD as u64).min(len);
                 survey.reasons.push("its summary of sources and read positions is damaged");
             }
             // The entries are found by searching from the start.
@@ -293,19 +302,28 @@ impl Recovered {
             let at = scanner.at;
             match scanner.step()? {
                 Step::Entry(head) => {
-                    if let Some((bytes, ..)) = damage.take() {
-                        survey.damaged_bytes += bytes;
-                        if !(survey.good.is_empty() && !intact_head) || head.first > expected {
-                            survey.reasons.push("entries are damaged");
-                        }
-                        if head.first > expected {
-                            survey.lost.push((expected, head.first));
-                            self.books.skip(head.first - expected);
-                        }
+                    let payload = Payload::read(scanner.payload());
+                    let damaged = damage.take().map(|(bytes, ..)| bytes);
+                    // A gap is a loss unless an entry says that it was counted before.
+                    let gap = head.first > expected && !payload.as_ref().is_some_and(|p| p.gap);
+                    survey.damaged_bytes += damaged.unwrap_or(0);
+                    if gap || damaged.is_some() && !(survey.good.is_empty() && !intact_head) {
+                        survey.reasons.push(if damaged.is_some() {
+                            "entries are damaged"
+                        } else {
+                            "entries are missing"
+                        });
                     }
-                    survey.good.push((at, scanner.at - at));
+                    if head.first > expected {
+                        if gap {
+                            survey.lost.push((expected, head.first));
+                            survey.good.push(Kept::Gap(head.first));
+                        }
+                        self.books.skip(head.first - expected);
+                    }
+                    survey.good.push(Kept::Entry(at, scanner.at - at));
                     expected = expected.max(head.end());
-                    if let Some(payload) = Payload::read(scanner.payload()) {
+                    if let Some(payload) = payload {
                         payload.note(head.first, &mut self.books);
                     }
                 }
@@ -360,13 +378,18 @@ impl Recovered {
             None => whole[..usize::try_from(segment.entries).unwrap_or(0).min(whole.len())].to_vec(),
         };
         let entries = intact.len() as u64;
-        for (at, size) in &survey.good {
-            let from = usize::try_from(*at).unwrap_or(usize::MAX).min(whole.len());
-            let to = usize::try_from(at + size).unwrap_or(usize::MAX).min(whole.len());
-            intact.extend_from_slice(&whole[from..to]);
+        for kept in &survey.good {
+            match kept {
+                Kept::Entry(at, size) => {
+                    let from = usize::try_from(*at).unwrap_or(usize::MAX).min(whole.len());
+                    let to = usize::try_from(at + size).unwrap_or(usize::MAX).min(whole.len());
+                    intact.extend_from_slice(&whole[from..to]);
+                }
+                Kept::Gap(next) => write_gap(&mut intact, self.salt, Position(*next)),
+            }
         }
         // An entry without records marks where the segment ended, so that the loss is told once.
-        write_entry(&mut intact, self.salt, Position(survey.next), None, &[], &[], |_, _| 0);
+        write_gap(&mut intact, self.salt, Position(survey.next));
         write_file(disk, dir, &segment.path, &intact)?;
         segment.entries = entries;
         segment.len = intact.len() as u64;
@@ -385,7 +408,7 @@ impl Recovered {
         if let Some(last) = self.segments.last_mut() {
             let file = disk.open(&last.path).map_err(WalError::disk("open", &last.path))?;
             let mut mark = Vec::new();
-            write_entry(&mut mark, self.salt, Position(self.next), None, &[], &[], |_, _| 0);
+            write_gap(&mut mark, self.salt, Position(self.next));
             file.write_at(&mark, last.len)
                 .and_then(|()| file.sync())
                 .map_err(WalError::disk("write to", &last.path))?;

@@ -86,8 +86,10 @@ fn any_one_damaged_byte_is_counted_exactly() {
                 damaged[file].1[at] ^= flip;
                 let case = format!("{} byte {at} ^ {flip:#x}", files[file].0.display());
                 let lost = check(&damaged, &whole, &case);
-                // One byte costs one entry at most.
+                // One byte costs one entry at most, and each lost record is counted.
                 assert!(lost.len() <= 2, "{case}: {lost:?}");
+                let left = content(&Wal::open(config(&SimDisk::with_files(&damaged))).unwrap().0);
+                assert_eq!(left.len() + lost.len(), whole.len(), "{case}");
                 worst = worst.max(lost.len());
             }
         }
@@ -118,6 +120,48 @@ fn a_segment_cut_short_anywhere_loses_only_its_rest() {
             assert!(left.iter().all(|row| whole.contains(row)), "{case}");
         }
     }
+}
+
+#[test]
+fn bytes_missing_anywhere_are_counted_exactly() {
+    let (files, whole) = log();
+    for file in 0..files.len() - 1 {
+        for at in 0..files[file].1.len() {
+            let mut damaged = files.clone();
+            let to = (at + 133).min(files[file].1.len());
+            drop(damaged[file].1.drain(at..to));
+            if Some(file) != files.iter().rposition(|(path, _)| path.extension().is_some_and(|e| e == "wal"))
+            {
+                check(&damaged, &whole, &format!("{} without {at}..{to}", files[file].0.display()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_that_holds_an_entry_of_another_log_is_not_taken_for_one() {
+    // Another log, whose last entry has the position that the damaged log expects next.
+    let foreign = SimDisk::with_files(&[]);
+    let (wal, _) = Wal::open(WalConfig { segment_bytes: 1 << 20, ..config(&foreign) }).unwrap();
+    wal.append_blocking(Batch::of(vec![record("a", "1"), record("evil", "forged")])).unwrap();
+    wal.append_blocking(Batch::of(vec![record("evil", "forged")])).unwrap();
+    drop(wal);
+    let forged = foreign.files().into_iter().find(|(path, _)| path.extension().is_some_and(|e| e == "wal"));
+    let disk = SimDisk::with_files(&[]);
+    let (wal, _) = Wal::open(WalConfig { segment_bytes: 1 << 20, ..config(&disk) }).unwrap();
+    wal.append_blocking(Batch::of(vec![record("a", "1")])).unwrap();
+    let at = disk.files().iter().map(|(_, bytes)| bytes.len()).max().unwrap();
+    wal.append_blocking(Batch::of(vec![record("a", forged.unwrap().1)])).unwrap();
+    wal.append_blocking(Batch::of(vec![record("a", "3")])).unwrap();
+    drop(wal);
+    let mut files = disk.files();
+    let segment = files.iter_mut().find(|(path, _)| path.extension().is_some_and(|e| e == "wal")).unwrap();
+    segment.1[at + 1] ^= 0xff;
+    let disk = SimDisk::with_files(&files);
+    let (wal, found) = Wal::open(config(&disk)).unwrap();
+    let left: Vec<_> = content(&wal).into_iter().map(|(position, _, data)| (position, data)).collect();
+    assert_eq!(left, [(1, "1".to_owned()), (3, "3".to_owned())]);
+    assert_eq!(found.quarantined[0].positions, [(Position(2), Position(2))]);
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::ErrorKind, sync::Arc};
 use covigil_store::wal::{Batch, Position, Recovery, Wal, WalConfig, WalError};
 
 use super::{
-    batch, drain, keyed,
+    batch, content, drain, keyed,
     sim::{AfterCut, Fault, SimDisk},
 };
 
@@ -193,4 +193,73 @@ fn a_full_disk_says_so_holds_back_and_recovers_when_there_is_room() {
     drop(wal);
     disk.power_on(AfterCut::Nothing);
     check(&disk, BATCHES, Downstream::new(), "after a full disk");
+}
+
+/// A group of three batches whose write or sync fails, and other batches after it.
+fn failing_group(plan: impl Fn(&SimDisk)) {
+    let text = |n: usize| "z".repeat(n);
+    for after in [AfterCut::Nothing, AfterCut::Everything] {
+        let disk = SimDisk::new(0, Fault::None);
+        let config = WalConfig { segment_bytes: 64 << 10, ..config(&disk) };
+        let (wal, _) = Wal::open(config.clone()).unwrap();
+        wal.append_blocking(batch("a", &["first"])).unwrap();
+        std::thread::scope(|scope| {
+            // While a sync waits, three batches gather behind it and become one group.
+            disk.hold(true);
+            scope.spawn(|| wal.append_blocking(batch("a", &["second"])).unwrap());
+            for (place, len) in [(1, 300), (2, 50), (3, 900)] {
+                while wal.stats().queued + 1 < place {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                if place == 1 {
+                    // The writer has taken the first and waits in its sync.
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                }
+                let wal = &wal;
+                scope.spawn(move || wal.append_blocking(batch("b", &[&text(len)])).unwrap_err());
+            }
+            while wal.stats().queued < 3 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            plan(&disk);
+            disk.hold(false);
+        });
+        disk.fault_at(0, Fault::None);
+        assert_eq!(wal.append_blocking(batch("c", &["third"])).unwrap().first, Position(3));
+        let expected = [(1, "a#1", "first"), (2, "a#2", "second"), (3, "c#1", "third")];
+        let expected: Vec<_> = expected.map(|(at, id, text)| (at, id.to_owned(), text.to_owned())).to_vec();
+        assert_eq!(content(&wal), expected);
+        drop(wal);
+        disk.power_on(after);
+        let (wal, found) = Wal::open(config).unwrap();
+        assert_eq!((found.quarantined, content(&wal)), (vec![], expected), "{after:?}");
+    }
+}
+
+#[test]
+fn what_was_refused_does_not_come_back_in_place_of_what_was_acknowledged() {
+    let fails = |times| Fault::Fails(ErrorKind::Other, times);
+    // The sync of "second" is the next operation; then come the group's write and its sync.
+    failing_group(|disk| disk.fault_at(disk.operations() + 1, fails(1)));
+    failing_group(|disk| disk.fault_at(disk.operations() + 1, fails(2)));
+    failing_group(|disk| disk.fault_at(disk.operations() + 2, fails(1)));
+    // Here the attempt to cut the group off fails as well.
+    failing_group(|disk| disk.fault_at(disk.operations() + 2, fails(2)));
+}
+
+#[test]
+fn what_a_killed_process_had_written_is_synced_before_it_is_read() {
+    let dry = SimDisk::new(0, Fault::None);
+    run(&dry, 0, 0, &mut Downstream::new());
+    for at in 0..dry.operations() {
+        let disk = SimDisk::new(at, Fault::PowerCut);
+        let mut downstream = Downstream::new();
+        let acknowledged = run(&disk, 0, 0, &mut downstream);
+        disk.restart();
+        let (wal, _) = Wal::open(config(&disk)).unwrap();
+        consume(&wal, &mut downstream);
+        drop(wal);
+        disk.power_on(AfterCut::Nothing);
+        check(&disk, acknowledged, downstream, &format!("killed at {at}"));
+    }
 }

@@ -23,11 +23,19 @@ pub enum AfterCut {
     HalfOfEachWrite,
     /// Names and lengths, with zeros where the data should be.
     ZerosForData,
+    /// Of the changes to names only the last, and no data.
+    LastNameOnly,
 }
 
 impl AfterCut {
-    pub const ALL: [Self; 5] =
-        [Self::Nothing, Self::Everything, Self::NamesOnly, Self::HalfOfEachWrite, Self::ZerosForData];
+    pub const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::Everything,
+        Self::NamesOnly,
+        Self::HalfOfEachWrite,
+        Self::ZerosForData,
+        Self::LastNameOnly,
+    ];
 }
 
 /// What happens at the chosen operation, counted over all that change the disk.
@@ -51,6 +59,10 @@ struct Inner {
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
+    /// Changes to names that are not synced, in order.
+    name_changes: Vec<(PathBuf, Option<usize>)>,
+    /// Syncs wait while this is set.
+    held: bool,
     operations: usize,
     at: usize,
     fault: Fault,
@@ -79,6 +91,8 @@ impl SimDisk {
             inodes: Vec::new(),
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
+            name_changes: Vec::new(),
+            held: false,
             operations: 0,
             at,
             fault,
@@ -101,6 +115,17 @@ impl SimDisk {
         self.inner().operations
     }
 
+    /// The process is killed and another started: what the system holds stays.
+    pub fn restart(&self) {
+        let mut inner = self.inner();
+        (inner.off, inner.locked, inner.fault) = (false, false, Fault::None);
+    }
+
+    /// Makes syncs wait, or lets them go on.
+    pub fn hold(&self, held: bool) {
+        self.inner().held = held;
+    }
+
     pub fn is_off(&self) -> bool {
         self.inner().off
     }
@@ -115,12 +140,19 @@ impl SimDisk {
             AfterCut::Everything | AfterCut::NamesOnly | AfterCut::ZerosForData => {
                 inner.durable_names = inner.names.clone();
             }
-            AfterCut::Nothing | AfterCut::HalfOfEachWrite => inner.names = inner.durable_names.clone(),
+            AfterCut::Nothing | AfterCut::HalfOfEachWrite => {}
+            AfterCut::LastNameOnly => match inner.name_changes.last().cloned() {
+                Some((path, Some(at))) => drop(inner.durable_names.insert(path, at)),
+                Some((path, None)) => drop(inner.durable_names.remove(&path)),
+                None => {}
+            },
         }
+        inner.names = inner.durable_names.clone();
+        inner.name_changes.clear();
         for inode in &mut inner.inodes {
             let dirty = std::mem::take(&mut inode.dirty);
             match after {
-                AfterCut::Nothing | AfterCut::NamesOnly => {}
+                AfterCut::Nothing | AfterCut::NamesOnly | AfterCut::LastNameOnly => {}
                 AfterCut::Everything => inode.durable = inode.now.clone(),
                 AfterCut::HalfOfEachWrite => {
                     for range in dirty {
@@ -201,6 +233,7 @@ impl Disk for SimDisk {
         inner.inodes.push(Inode::default());
         let at = inner.inodes.len() - 1;
         inner.names.insert(path.to_owned(), at);
+        inner.name_changes.push((path.to_owned(), Some(at)));
         Ok(Arc::new(SimFile(self.clone(), at)))
     }
 
@@ -215,6 +248,7 @@ impl Disk for SimDisk {
         Self::step(&mut inner)?;
         let at = inner.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         inner.names.insert(to.to_owned(), at);
+        inner.name_changes.push((to.to_owned(), Some(at)));
         Ok(())
     }
 
@@ -222,13 +256,15 @@ impl Disk for SimDisk {
         let mut inner = self.inner();
         Self::step(&mut inner)?;
         inner.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        inner.name_changes.push((path.to_owned(), None));
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.inner();
         Self::step(&mut inner)?;
-        let Inner { names, durable_names, .. } = &mut *inner;
+        let Inner { names, durable_names, name_changes, .. } = &mut *inner;
+        name_changes.retain(|(path, _)| path.parent() != Some(dir));
         durable_names.retain(|path, _| path.parent() != Some(dir));
         let here = names.iter().filter(|(path, _)| path.parent() == Some(dir));
         durable_names.extend(here.map(|(path, at)| (path.clone(), *at)));
@@ -286,6 +322,9 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        while self.0.inner().held {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let mut inner = self.0.inner();
         let result = SimDisk::step(&mut inner);
         if inner.off {
