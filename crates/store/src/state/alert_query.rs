@@ -266,7 +266,14 @@ impl AlertFilter {
                 pattern.push(c);
             }
             pattern.push('%');
-            sql.push(" AND a.search LIKE ").bind(pattern).push(" ESCAPE '\\'");
+            // From an index that holds the text, so that no row need be visited.
+            sql.push(" AND a.id IN (SELECT s.id FROM alerts s WHERE s.tenant = $1 AND s.open ");
+            sql.push(match self.open() {
+                Some(1) => "= 1",
+                Some(_) => "= 0",
+                None => "IN (0, 1)",
+            });
+            sql.push(" AND s.search LIKE ").bind(pattern).push(" ESCAPE '\\')");
         }
         if let Some(since) = self.since {
             sql.push(" AND a.raised >= ").bind(since);
@@ -318,34 +325,50 @@ impl State {
         let limit = query.limit.clamp(1, 500);
         let keys = query.sort.keys();
         let (order, past) = if query.sort == AlertSort::Oldest { ("ASC", ">") } else { ("DESC", "<") };
-        // The page is found in the narrow index first; only its rows are then joined.
-        let mut sql = Sql::new(ctx, SELECT_ALERT);
-        sql.push(" AND a.id IN (SELECT a.id FROM alerts a WHERE a.tenant = $1");
-        query.filter.conditions(&mut sql);
-        if let Some(after) = &query.after {
-            let place = read_place(after, keys.len()).ok_or_else(|| {
+        let place = match &query.after {
+            None => None,
+            Some(after) => Some(read_place(after, keys.len()).ok_or_else(|| {
                 StateError::Invalid("this page's address is damaged; begin at the first page".into())
-            })?;
-            sql.push(" AND (");
-            for key in keys {
-                sql.push("a.").push(key).push(", ");
-            }
-            sql.push("a.id) ").push(past).push(" ").list(place);
-        }
-        let ordered = |sql: &mut Sql| {
+            })?),
+        };
+        // The sign in front keeps the outer query from being read in the order of an index.
+        let ordered = |sql: &mut Sql, sign: &str| {
             sql.push(" ORDER BY ");
             for key in keys {
-                sql.push("a.").push(key).push(" ").push(order).push(", ");
+                sql.push(sign).push("a.").push(key).push(" ").push(order).push(", ");
             }
             sql.push("a.id ").push(order);
         };
-        ordered(&mut sql);
-        sql.push(" LIMIT ").bind(limit as i64 + 1).push(")");
-        ordered(&mut sql);
-        let mut on = self.read().await?;
-        let rows = sql.all(&mut on).await?;
-        drop(on);
-        let total = self.count_alerts(ctx, &query.filter).await?;
+        // The page is found in narrow indexes first, which begin with whether an alert is open, so
+        // that both halves are asked where both are wanted; only its rows are then joined.
+        let halves: &[&str] = match query.filter.open() {
+            Some(_) => &[""],
+            None => &[" AND a.open = 1", " AND a.open = 0"],
+        };
+        let mut sql = Sql::new(ctx, SELECT_ALERT);
+        sql.push(" AND a.id IN (");
+        for (at, half) in halves.iter().enumerate() {
+            sql.push(if at > 0 { " UNION ALL " } else { "" });
+            sql.push("SELECT p.id FROM (SELECT a.id FROM alerts a WHERE a.tenant = $1").push(half);
+            query.filter.conditions(&mut sql);
+            if let Some(place) = &place {
+                sql.push(" AND (");
+                for key in keys {
+                    sql.push("a.").push(key).push(", ");
+                }
+                sql.push("a.id) ").push(past).push(" ").list(place.iter().cloned());
+            }
+            ordered(&mut sql, "");
+            sql.push(" LIMIT ").bind(limit as i64 + 1).push(") p");
+        }
+        sql.push(")");
+        ordered(&mut sql, "+");
+        sql.push(" LIMIT ").bind(limit as i64 + 1);
+        let rows = async {
+            let mut on = self.read().await?;
+            sql.all(&mut on).await
+        };
+        let (rows, total) = futures::try_join!(rows, self.count_alerts(ctx, &query.filter))?;
         let alerts = rows.iter().take(limit).map(|row| alert_of(ctx, row)).collect::<Result<Vec<_>, _>>()?;
         let mut next = None;
         if rows.len() > limit
@@ -439,18 +462,19 @@ fn column_facet(ctx: &OpContext, filter: &AlertFilter, field: AlertField) -> Sql
 }
 
 fn values_facet(ctx: &OpContext, filter: &AlertFilter, kind: &'static str) -> Sql {
-    let mut sql =
-        Sql::new(ctx, "SELECT v.value AS value, v.value AS label, COUNT(*) AS n FROM alert_values v");
+    let mut sql = Sql::new(
+        ctx,
+        "SELECT v.value AS value, v.value AS label, COUNT(*) AS n FROM alert_values v WHERE v.tenant = $1",
+    );
     match filter.only_open() {
-        Some(open) => {
-            sql.push(" WHERE v.tenant = $1");
-            if let Some(open) = open {
-                sql.push(if open == 1 { " AND v.open = 1" } else { " AND v.open = 0" });
-            }
+        Some(None) => {}
+        Some(Some(open)) => {
+            sql.push(if open == 1 { " AND v.open = 1" } else { " AND v.open = 0" });
         }
         None => {
-            sql.push(" JOIN alerts a ON a.tenant = v.tenant AND a.id = v.alert WHERE v.tenant = $1 AND a.tenant = $1");
+            sql.push(" AND v.alert IN (SELECT a.id FROM alerts a WHERE a.tenant = $1");
             filter.conditions(&mut sql);
+            sql.push(")");
         }
     }
     sql.push(" AND v.kind = ").bind(kind);

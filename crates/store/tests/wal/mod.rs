@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod process;
 mod sim;
+mod speed;
 
 use std::{path::Path, sync::Arc};
 
