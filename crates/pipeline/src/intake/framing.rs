@@ -2,7 +2,8 @@
 //! Pure: bytes in, records out.
 //!
 //! A sender can lie about a count. A count that is too small leaves a remainder, which becomes a
-//! record of its own; one that is too large swallows what follows, which stays in that record; one
+//! record of its own; one that is too large swallows what follows, which stays in that record, or is
+//! cut at newlines where the connection ends first; one
 //! over the limit is not believed, and the frame is read up to its newline. So no byte is dropped
 //! except those of a record over the limit, which is counted.
 
@@ -113,14 +114,20 @@ impl SyslogFraming {
         }
     }
 
-    /// What is left when the connection ends: a record whose end never came.
-    pub fn finish(&mut self) -> Option<&[u8]> {
-        let start = std::mem::replace(&mut self.at, self.buffer.len());
-        if self.skipping {
-            return None;
+    /// The connection has ended: what is left is cut at newlines, and handed out by
+    /// [`next`](Self::next); a count that promised more than came is not believed. To be called
+    /// until it yields `false`.
+    pub fn finish(&mut self) -> bool {
+        if self.skipping || self.at >= self.buffer.len() {
+            return false;
         }
-        let rest = trim(&self.buffer[start..]);
-        (!rest.is_empty()).then_some(rest)
+        if let Begin::Counted { after, .. } = begin(&self.buffer[self.at..], self.limit) {
+            self.at += after;
+        }
+        if self.buffer.last() != Some(&b'\n') {
+            self.buffer.push(b'\n');
+        }
+        true
     }
 }
 
@@ -170,7 +177,11 @@ mod tests {
                 out.push(String::from_utf8_lossy(record).into_owned());
             }
         }
-        out.extend(framing.finish().map(|r| String::from_utf8_lossy(r).into_owned()));
+        while framing.finish() {
+            while let Some(record) = framing.next() {
+                out.push(String::from_utf8_lossy(record).into_owned());
+            }
+        }
         (out, framing.take_too_long())
     }
 
@@ -186,7 +197,8 @@ mod tests {
     #[test]
     fn lying_counts_lose_nothing() {
         assert_eq!(frames(b"5 <13>hello\n<13>next\n", 4, 100).0, ["<13>h", "ello", "<13>next"]);
-        assert_eq!(frames(b"20 <13>x\n<13>next\n", 4, 100).0, ["<13>x\n<13>next"]);
+        assert_eq!(frames(b"20 <13>x\n<13>next\n", 4, 100).0, ["<13>x", "<13>next"]);
+        assert_eq!(frames(b"20 <13>x\n90 <13>y", 4, 100).0, ["<13>x", "<13>y"]);
         assert_eq!(frames(b"999999999 <13>x\n<13>next\n", 4, 100).0, ["999999999 <13>x", "<13>next"]);
         assert_eq!(frames(b"99999999999999999999 <13>x\n", 4, 100).0, ["99999999999999999999 <13>x"]);
         assert_eq!(frames(b"0 <13>x\n-1 <13>y\n", 4, 100).0, ["0 <13>x", "-1 <13>y"]);

@@ -17,6 +17,8 @@ use crate::sources::SourceStats;
 const FIRST_LOOK: &str = "--lines=2000";
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
+/// A `journalctl` that has not ended after this long can read the journal.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The journal as a source.
 #[derive(Debug, Clone)]
@@ -75,7 +77,6 @@ async fn follow(
         }
     };
     let Some(stdout) = child.stdout.take() else { return Ok("journalctl has no output".into()) };
-    health.set_state(SourceState::Live, "");
     let mut entries = Entries {
         name,
         collector: Collector::new(Arc::clone(&journal.source), Arc::clone(&journal.parser), None),
@@ -118,9 +119,17 @@ impl Entries {
         delivery: &Delivery,
     ) -> Result<(), Stopping> {
         let mut chunk = vec![0; 64 << 10];
+        let settled = tokio::time::sleep(SETTLED);
+        tokio::pin!(settled);
+        let mut live = false;
         loop {
             let n = tokio::select! {
                 read = out.read(&mut chunk) => read.unwrap_or(0),
+                () = &mut settled, if !live => {
+                    live = true;
+                    self.health.set_state(SourceState::Live, "");
+                    continue;
+                }
                 () = delivery.stop().cancelled() => return Err(Stopping),
             };
             if n == 0 {

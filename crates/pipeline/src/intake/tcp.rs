@@ -168,12 +168,12 @@ impl Connection {
         }
     }
 
+    /// Delivers what is left when the connection has ended.
     async fn end(&mut self) {
-        if let Some(record) = self.framing.finish() {
-            let record = record.to_vec();
-            self.collector.push(&record, Time::now());
-            let batch = self.collector.take();
-            let _ = self.delivery.deliver(batch, &self.health).await;
+        while self.framing.finish() {
+            if !self.drain().await {
+                return;
+            }
         }
     }
 }
