@@ -23,8 +23,6 @@ mod scan;
 mod searcher;
 mod sql;
 mod table;
-#[cfg(test)]
-mod tests;
 mod text;
 
 pub use error::SearchError;

@@ -12,8 +12,9 @@ use datafusion::{
         approx_percentile_cont, array_agg, avg, count, count_distinct, max, min, sum,
     },
     functions_nested::expr_fn::{array_slice, array_sort, array_to_string},
+    functions_aggregate::sum::sum_udaf,
     functions_window::expr_fn::row_number,
-    logical_expr::{Expr, ExprFunctionExt as _, expr::Sort, lit, try_cast},
+    logical_expr::{Expr, ExprFunctionExt as _, expr::{Sort, WindowFunction}, lit, try_cast},
     prelude::{DataFrame, SessionContext},
 };
 
@@ -42,11 +43,11 @@ struct Needed {
 impl Needed {
     fn of(stages: &[Stage], stretch_seconds: u64) -> Self {
         let mut needed = Self { outputs: vec![Output::time(ORDER)], shown: Vec::new() };
-        let mut renamed: Vec<&str> = Vec::new();
+        let mut renamed: Vec<(&str, &str)> = Vec::new();
         let mut made_columns = false;
         for stage in stages {
             let mut add = |name: &FieldName| {
-                if !renamed.contains(&name.name.as_str()) {
+                if !renamed.iter().any(|(_, to)| *to == name.name) {
                     needed.add(Output::named(&name.name));
                 }
             };
@@ -71,7 +72,12 @@ impl Needed {
                 Stage::Fields(names, false) => {
                     names.iter().for_each(add);
                     if needed.shown.is_empty() {
-                        needed.shown = names.iter().map(|name| name.name.clone()).collect();
+                        // What a stage before has renamed is shown by its first name, to be renamed there.
+                        let first = |name: &FieldName| -> String {
+                            let earlier = renamed.iter().find(|(_, to)| *to == name.name);
+                            earlier.map_or_else(|| name.name.clone(), |(from, _)| (*from).to_owned())
+                        };
+                        needed.shown = names.iter().map(first).collect();
                     }
                 }
                 Stage::Fields(_, true) | Stage::Head(_) => {}
@@ -79,7 +85,7 @@ impl Needed {
                 Stage::Where(condition) => in_condition(condition, &mut add),
                 Stage::Rename(pairs) => {
                     pairs.iter().for_each(|(from, _)| add(from));
-                    renamed.extend(pairs.iter().map(|(_, to)| to.as_str()));
+                    renamed.extend(pairs.iter().map(|(from, to)| (from.name.as_str(), to.as_str())));
                 }
             }
             if made_columns {
@@ -353,11 +359,11 @@ impl Plan {
         groups.push(column.clone());
         let within: Vec<Expr> = by.iter().map(|name| named(&name.name)).collect();
         let rank = vec![named("count").sort(rare, false), named(&field.name).sort(true, false)];
-        let all = sum(named("count")).partition_by(within.clone());
+        let all = Expr::from(WindowFunction::new(sum_udaf(), vec![named("count")])).partition_by(within.clone());
         let number = row_number().partition_by(within.clone()).order_by(rank.clone()).build()?;
         let frame = self.frame.filter(column.is_not_null())?;
         let frame = frame.aggregate(groups, vec![count(lit(1i64)).alias("count")])?;
-        let frame = frame.window(vec![number.alias("\u{1}rank"), all.build()?.alias("\u{1}all")])?;
+        let frame = frame.window(vec![number.alias("\u{1}rank")])?.window(vec![all.build()?.alias("\u{1}all")])?;
         let frame = frame.filter(named("\u{1}rank").lt_eq(lit(most as u64)))?;
         let mut select: Vec<Expr> = within.clone();
         select.push(named(&field.name));

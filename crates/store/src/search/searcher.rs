@@ -340,8 +340,15 @@ impl Searcher {
             if permit.is_err() {
                 return;
             }
+            // A task of its own: should planning a query panic, its reader is told.
+            let mut task = tokio::task::JoinSet::new();
+            task.spawn(async move { job.run().await });
             let outcome = tokio::select! {
-                outcome = job.run() => outcome,
+                outcome = task.join_next() => match outcome {
+                    Some(Ok(outcome)) => outcome,
+                    Some(Err(error)) => Err(SearchError::Failed(error.to_string())),
+                    None => Ok(()),
+                },
                 () = sender.closed() => Err(SearchError::Cancelled),
             };
             if let Err(error) = outcome {
