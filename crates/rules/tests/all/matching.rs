@@ -37,7 +37,7 @@ fn by_reference(rules: &[Rule], event: &PlainEvent) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(4_000), max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(4_000), max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One matcher sees all events, so that nothing of one may show in the next.
     #[test]
