@@ -16,6 +16,7 @@ const MAX_NOTE: usize = 20_000;
 
 /// Which alerts a change touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made per action of a person, and lent, not moved")]
 pub enum AlertTarget {
     /// Those; at most 10,000.
     Ids(Vec<AlertId>),

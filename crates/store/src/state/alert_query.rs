@@ -212,9 +212,15 @@ impl AlertFilter {
         if let Some(open) = self.open() {
             sql.push(" AND a.open = ").push(if open == 1 { "1" } else { "0" });
         }
-        let covers_open =
-            self.states.contains(&AlertState::New) && self.states.contains(&AlertState::InProgress);
-        if !self.states.is_empty() && !(self.open() == Some(1) && covers_open) && self.open() != Some(0) {
+        let implied = match self.open() {
+            // The flag says it all where both open states, or only the closed one, are asked for.
+            Some(1) => {
+                self.states.contains(&AlertState::New) && self.states.contains(&AlertState::InProgress)
+            }
+            Some(_) => true,
+            None => self.states.is_empty(),
+        };
+        if !implied {
             sql.push(" AND a.state IN ").list(self.states.iter().map(|s| s.as_str()));
         }
         if !self.dispositions.is_empty() {

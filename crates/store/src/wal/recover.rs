@@ -227,7 +227,7 @@ impl Recovered {
     ) -> Result<(), WalError> {
         let path = segment.path.clone();
         let file = disk.open(&path).map_err(WalError::disk("open", &path))?;
-        let len = file.len().map_err(WalError::disk("measure", &path))?;
+        let len = file.size().map_err(WalError::disk("measure", &path))?;
         let fixed = read_range(&*file, 0, SEGMENT_HEAD).map_err(WalError::disk("read", &path))?;
         let head = read_segment_head(&fixed, |books| {
             let books = usize::try_from(books.min(len)).unwrap_or(usize::MAX);
@@ -307,7 +307,7 @@ impl Recovered {
                     // A gap is a loss unless an entry says that it was counted before.
                     let gap = head.first > expected && !payload.as_ref().is_some_and(|p| p.gap);
                     survey.damaged_bytes += damaged.unwrap_or(0);
-                    if gap || damaged.is_some() && !(survey.good.is_empty() && !intact_head) {
+                    if gap || damaged.is_some() && (intact_head || !survey.good.is_empty()) {
                         survey.reasons.push(if damaged.is_some() {
                             "entries are damaged"
                         } else {
@@ -369,7 +369,7 @@ impl Recovered {
             read_range(&**file, at, usize::try_from(len).unwrap_or(usize::MAX))
                 .map_err(WalError::disk("read", &segment.path))
         };
-        let len = file.len().map_err(WalError::disk("measure", &segment.path))?;
+        let len = file.size().map_err(WalError::disk("measure", &segment.path))?;
         let whole = read(0, len)?;
         write_file(disk, &keep_dir, &kept, &whole)?;
         disk.sync_dir(dir).map_err(WalError::disk("sync", dir))?;

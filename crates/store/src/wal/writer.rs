@@ -201,6 +201,11 @@ impl Writer {
     fn write(&mut self, entries: &[u8], next: u64) -> Result<(), WalError> {
         let used = self.shared.bytes();
         if used.saturating_add(entries.len() as u64) > self.max_bytes {
+            // Only a segment that another follows can be released: none may keep the log full for good.
+            let alone = matches!(&lock(&self.shared.segments)[..], [only] if only.len > only.entries);
+            if alone {
+                self.begin_segment()?;
+            }
             return Err(WalError::Full { used, limit: self.max_bytes });
         }
         if self.active.as_ref().is_none_or(|active| active.len >= self.segment_bytes) {

@@ -134,6 +134,26 @@ async fn a_full_log_holds_back_and_takes_more_after_release() {
 }
 
 #[tokio::test]
+async fn a_log_that_one_batch_fills_is_free_again_after_release() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = WalConfig { max_bytes: 4_000, ..WalConfig::new(dir.path()) };
+    let (wal, _) = Wal::open(config.clone()).unwrap();
+    let large = "x".repeat(3_000);
+    for round in 1..4 {
+        assert_eq!(wal.append(batch("a", &[&large])).await.unwrap().first, Position(round));
+        let full = wal.append(batch("a", &[&large])).await.unwrap_err();
+        assert!(matches!(full, WalError::Full { .. }), "{full}");
+        wal.release(Position(round)).unwrap();
+    }
+    wal.append(batch("a", &[&large])).await.unwrap();
+    drop(wal);
+    let (wal, _) = Wal::open(config).unwrap();
+    assert!(wal.append(batch("a", &[&large])).await.is_err());
+    wal.release(Position(4)).unwrap();
+    assert_eq!(wal.append(batch("a", &[&large])).await.unwrap().first, Position(5));
+}
+
+#[tokio::test]
 async fn what_is_over_a_limit_is_refused_with_a_reason_and_the_log_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let config = WalConfig { max_record: 10, max_batch: 4_096, ..WalConfig::new(dir.path()) };
