@@ -11,10 +11,14 @@ use datafusion::{
     functions_aggregate::expr_fn::{
         approx_percentile_cont, array_agg, avg, count, count_distinct, max, min, sum,
     },
-    functions_nested::expr_fn::{array_slice, array_sort, array_to_string},
     functions_aggregate::sum::sum_udaf,
+    functions_nested::expr_fn::{array_slice, array_sort, array_to_string},
     functions_window::expr_fn::row_number,
-    logical_expr::{Expr, ExprFunctionExt as _, expr::{Sort, WindowFunction}, lit, try_cast},
+    logical_expr::{
+        Expr, ExprFunctionExt as _,
+        expr::{Sort, WindowFunction},
+        lit, try_cast,
+    },
     prelude::{DataFrame, SessionContext},
 };
 
@@ -359,11 +363,13 @@ impl Plan {
         groups.push(column.clone());
         let within: Vec<Expr> = by.iter().map(|name| named(&name.name)).collect();
         let rank = vec![named("count").sort(rare, false), named(&field.name).sort(true, false)];
-        let all = Expr::from(WindowFunction::new(sum_udaf(), vec![named("count")])).partition_by(within.clone());
+        let all =
+            Expr::from(WindowFunction::new(sum_udaf(), vec![named("count")])).partition_by(within.clone());
         let number = row_number().partition_by(within.clone()).order_by(rank.clone()).build()?;
         let frame = self.frame.filter(column.is_not_null())?;
         let frame = frame.aggregate(groups, vec![count(lit(1i64)).alias("count")])?;
-        let frame = frame.window(vec![number.alias("\u{1}rank")])?.window(vec![all.build()?.alias("\u{1}all")])?;
+        let frame =
+            frame.window(vec![number.alias("\u{1}rank")])?.window(vec![all.build()?.alias("\u{1}all")])?;
         let frame = frame.filter(named("\u{1}rank").lt_eq(lit(most as u64)))?;
         let mut select: Vec<Expr> = within.clone();
         select.push(named(&field.name));
