@@ -87,6 +87,7 @@ impl EventsSearch {
             matched: 0,
             reported: Instant::now(),
         };
+        queue.in_parts(wanted.limit > 0);
         Self { queue, sought, wanted, facet_places, stop, updates, state: Mutex::new(state) }
     }
 
@@ -186,6 +187,7 @@ impl EventsSearch {
                 return Ok(());
             }
             state.rows_sent = true;
+            self.queue.in_parts(false);
             (state.newest.take(), std::mem::take(&mut state.places))
         };
         let rows = fetch(&rows, &places)?;

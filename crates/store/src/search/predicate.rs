@@ -161,6 +161,11 @@ impl Predicate {
         list.into_iter().map(|root| Self { root }).collect()
     }
 
+    /// Whether asking one row costs about as much as reading the whole of it.
+    pub(crate) fn is_costly(&self) -> bool {
+        self.root.cost() >= 20
+    }
+
     /// Whether every event passes.
     pub(crate) fn is_all(&self) -> bool {
         matches!(self.root, Node::All)

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BinaryHeap,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,7 +26,10 @@ use super::{
     files::{OpenFile, OpenFiles},
     predicate::{Chunks, Predicate},
 };
-use crate::events::{EventSnapshot, FileRef, schema::index};
+use crate::events::{CHUNK_ROWS, EventSnapshot, FileRef, schema::index};
+
+/// Rows of a part of a unit that costs much.
+const PART_ROWS: usize = 2 * CHUNK_ROWS;
 
 /// What is searched for: the filter, and the stretch of time in microseconds, its end excluded.
 #[derive(Debug, Clone)]
@@ -146,6 +150,8 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
     pub(super) place: Place,
+    /// The rows of the place that it is about; none where it is all of them.
+    part: Option<Range<usize>>,
     pub(super) least: i64,
     pub(super) greatest: i64,
 }
@@ -160,6 +166,23 @@ pub(super) struct Matches {
 }
 
 impl Unit {
+    /// Number of rows that it is about.
+    pub(super) fn size(&self) -> usize {
+        self.part.as_ref().map_or_else(|| self.place.rows(), Range::len)
+    }
+
+    /// The same rows in parts, of which the newest can be done first. Needs the rows' times read.
+    fn parts(&self) -> Result<Vec<Self>, SearchError> {
+        let times = self.place.times(None)?;
+        let parts = times.chunks(PART_ROWS).enumerate().map(|(at, times)| {
+            let start = at * PART_ROWS;
+            let least = times.iter().copied().min().unwrap_or(self.least);
+            let greatest = times.iter().copied().max().unwrap_or(self.greatest);
+            Self { place: self.place.clone(), part: Some(start..start + times.len()), least, greatest }
+        });
+        Ok(parts.collect())
+    }
+
     /// Finds the rows that are sought.
     pub(super) fn matches(&self, sought: &Sought, stop: &Stop) -> Result<Matches, SearchError> {
         let len = self.place.rows();
@@ -169,6 +192,10 @@ impl Unit {
         {
             let start = file.rows_of(*group).0;
             rows = Some(BooleanBuffer::collect_bool(len, |row| chunks.contains_row(start + row)));
+        }
+        if let Some(part) = &self.part {
+            let of_part = BooleanBuffer::collect_bool(len, |row| part.contains(&row));
+            rows = Some(rows.map_or_else(|| of_part.clone(), |rows| &rows & &of_part));
         }
         if self.least < sought.from || self.greatest >= sought.to {
             let times = self.place.times(rows.as_ref())?;
@@ -264,6 +291,7 @@ pub(super) struct Queue {
     files: Arc<OpenFiles>,
     sought: Arc<Sought>,
     stretch: Option<(i64, i64)>,
+    in_parts: AtomicBool,
     /// Rows that a search over everything in its time would look at.
     pub(super) total_rows: u64,
     /// Rows that are looked at no more: matched, passed over, or ruled out.
@@ -297,7 +325,10 @@ impl Queue {
             if least < sought.to && greatest >= sought.from {
                 extend(least, greatest);
                 total_rows += batch.num_rows() as u64;
-                heap.push(Entry { greatest, waiting: Waiting::Unit(Unit { place, least, greatest }) });
+                heap.push(Entry {
+                    greatest,
+                    waiting: Waiting::Unit(Unit { place, part: None, least, greatest }),
+                });
             }
         }
         for file in &snapshot.files {
@@ -313,6 +344,7 @@ impl Queue {
             files,
             sought,
             stretch,
+            in_parts: AtomicBool::new(false),
             total_rows,
             done_rows: AtomicU64::new(0),
         }
@@ -340,6 +372,14 @@ impl Queue {
                 entry
             };
             match entry.waiting {
+                Waiting::Unit(unit) if self.is_to_part(&unit) => {
+                    let parts = unit.parts();
+                    let mut state = self.lock();
+                    forget(&mut state.taken, entry.greatest);
+                    for part in parts? {
+                        state.heap.push(Entry { greatest: part.greatest, waiting: Waiting::Unit(part) });
+                    }
+                }
                 Waiting::Unit(unit) => return Ok(Some(unit)),
                 Waiting::File(file) => {
                     let units = self.expand(&file);
@@ -351,6 +391,19 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// Says whether units whose rows cost much to look at are done in parts, so that the newest rows
+    /// are known early.
+    pub(super) fn in_parts(&self, in_parts: bool) {
+        self.in_parts.store(in_parts, Ordering::Relaxed);
+    }
+
+    fn is_to_part(&self, unit: &Unit) -> bool {
+        self.in_parts.load(Ordering::Relaxed)
+            && unit.part.is_none()
+            && unit.place.rows() > PART_ROWS
+            && self.sought.whole.is_costly()
     }
 
     /// The row groups of a file that may have what is sought.
@@ -373,7 +426,7 @@ impl Queue {
                 && self.sought.whole.may_pass(&|place| open.extremes(group, place));
             if possible {
                 let place = Place::Group { file: open.clone(), group, chunks: chunks.clone() };
-                units.push(Unit { place, least, greatest });
+                units.push(Unit { place, part: None, least, greatest });
             } else {
                 self.done_rows.fetch_add(rows as u64, Ordering::Relaxed);
             }
@@ -383,7 +436,7 @@ impl Queue {
 
     /// Says that a unit is finished with.
     pub(super) fn done(&self, unit: &Unit) {
-        self.done_rows.fetch_add(unit.place.rows() as u64, Ordering::Relaxed);
+        self.done_rows.fetch_add(unit.size() as u64, Ordering::Relaxed);
         forget(&mut self.lock().taken, unit.greatest);
     }
 

@@ -160,3 +160,32 @@ async fn a_search_stops_when_its_time_or_memory_is_used_up() {
     let error = answer(&searcher, request("* | stats values(original) by note")).await.unwrap_err();
     assert!(matches!(error, SearchError::Memory { .. }), "{error}");
 }
+
+/// More rows than one chunk of a sidecar, or one part of a row group, has.
+#[tokio::test]
+async fn long_files_are_searched_chunk_by_chunk() {
+    const ALL: u64 = 40_000;
+    let stored = stored(&[39_000], ALL).await;
+    let searcher = Searcher::with_limits(stored.store.clone(), limits()).unwrap();
+    let plain: Vec<u64> = (1..=ALL).rev().filter(|n| n % 7 == 0).collect();
+    for (query, expected) in [
+        ("sshd[31437]", vec![31_437]),
+        ("note:n9001 OR note:n38001", vec![38_001, 9_001]),
+        ("program:sshd sequence:[100 TO 120]", vec![119, 112, 105]),
+        ("\"Failed password\"", plain),
+    ] {
+        assert_eq!(found(&searcher, query).await, expected, "{query}");
+        for limit in [1, 3, 2_000] {
+            let mut some = request(query);
+            some.limit = limit;
+            some.want.count = limit == 3;
+            let answer = answer(&searcher, some).await.unwrap();
+            let numbers: Vec<u64> = answer.rows.unwrap().iter().map(|row| row.id.sequence).collect();
+            assert_eq!(numbers, expected[..limit.min(expected.len())], "{query} {limit}");
+            if limit == 3 {
+                let done = answer.done.unwrap();
+                assert_eq!((done.progress.matched, done.complete), (expected.len() as u64, true), "{query}");
+            }
+        }
+    }
+}
