@@ -87,7 +87,8 @@ pub fn event(number: u64) -> Event {
         ] {
             // Some records say it elsewhere than in the column.
             let value = event.find(name).unwrap().value;
-            if !(attr == Attr::UserName && number % 10 == 3) && !value.is_empty() {
+            let elsewhere = attr == Attr::UserName && number % 10 == 3;
+            if !elsewhere && !value.is_empty() {
                 event.set_attr(attr, value);
             }
         }

@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         }
         let rest = self.rest();
         let len = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
-        if len == 0 || rest[len..].chars().next() != Some(':') || !is_field_prefix(rest, len) {
+        if len == 0 || !rest[len..].starts_with(':') || !is_field_prefix(rest, len) {
             return Ok(None);
         }
         self.at += len + 1;
