@@ -58,15 +58,16 @@ fn original(random: &mut Random, time: Time, out: &mut String) {
     let (image, user, host) = (random.skewed(300), random.skewed(500), random.skewed(200));
     let (pid, port) = (random.below(20_000) * 4, random.below(16_384) + 49_152);
     let hash = image.wrapping_mul(0x1234_5678_9abc_def1) ^ random.below(16);
+    let id = random.next();
+    let unique = random.next() | 1;
     let needle = if random.below(700_000) == 0 { " -enc mimikatz" } else { "" };
     let _ = write!(
         out,
-        r#"{{"timestamp":"{time}","host":"srv-{host:03}.corp.example.com","user":"CORP\\user{user:03}","event_id":"{}","image":"C:\\Program Files\\Vendor{}\\bin\\program{image}.exe","command_line":"\"C:\\Program Files\\Vendor{}\\bin\\program{image}.exe\" --task {} --id {}{needle}","pid":{pid},"parent_image":"C:\\Windows\\System32\\{}.exe","parent_pid":{},"src_ip":"10.{}.{}.{}","src_port":{port},"dst_ip":"203.0.{}.{}","dst_port":{},"hashes":"SHA256={:016X}{:016X}{:016X}{:016X}","message":"Process program{image}.exe started by CORP\\user{user:03} on srv-{host:03}"}}"#,
+        r#"{{"timestamp":"{time}","host":"srv-{host:03}.corp.example.com","user":"CORP\\user{user:03}","event_id":"{}","image":"C:\\Program Files\\Vendor{}\\bin\\program{image}.exe","command_line":"\"C:\\Program Files\\Vendor{}\\bin\\program{image}.exe\" --task {} --id {id:016x}{needle}","pid":{pid},"parent_image":"C:\\Windows\\System32\\{}.exe","parent_pid":{},"src_ip":"10.{}.{}.{}","src_port":{port},"dst_ip":"203.0.{}.{}","dst_port":{},"hashes":"SHA256={:016X}{:016X}{:016X}{:016X}","message":"Process program{image}.exe started by CORP\\user{user:03} on srv-{host:03}"}}"#,
         [4688, 1, 3, 4624, 5156][random.skewed(5) as usize],
         image % 17,
         image % 17,
         ["sync", "update", "report", "clean"][random.below(4) as usize],
-        random.below(100_000),
         ["services", "svchost", "explorer", "cmd", "powershell"][random.skewed(5) as usize],
         random.below(5_000) * 4,
         host % 4,
@@ -75,8 +76,8 @@ fn original(random: &mut Random, time: Time, out: &mut String) {
         random.skewed(40),
         random.below(250),
         [443, 80, 53, 445, 3389, 22][random.skewed(6) as usize],
-        hash,
-        hash.wrapping_mul(3),
+        hash.wrapping_mul(unique),
+        hash.wrapping_mul(3) ^ unique,
         hash.wrapping_mul(5),
         hash.wrapping_mul(7),
     );

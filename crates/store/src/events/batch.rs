@@ -375,31 +375,6 @@ pub(crate) fn concat(batches: &[Batch]) -> Result<Batch, EventsError> {
     Ok(Batch { rows: RecordBatch::try_new(schema, columns)?, bytes })
 }
 
-/// The rows of a batch in the order of `time`, ties in the order of arrival.
-pub(crate) fn sorted(batch: &RecordBatch, keep: impl Fn(usize) -> bool) -> Result<RecordBatch, EventsError> {
-    let time = batch.column(index::TIME);
-    let Some(times) = time.as_any().downcast_ref::<TimestampMicrosecondArray>() else {
-        return Err(arrow::error::ArrowError::SchemaError("time is no timestamp".into()).into());
-    };
-    let mut order: Vec<u32> = (0..batch.num_rows()).filter(|r| keep(*r)).map(|r| r as u32).collect();
-    order.sort_by_key(|row| times.value(*row as usize));
-    if order.len() == batch.num_rows() && order.is_sorted() {
-        return Ok(batch.clone());
-    }
-    let order = arrow::array::UInt32Array::from(order);
-    let mut nulls: FxHashMap<DataType, ArrayRef> = FxHashMap::default();
-    let columns = batch.columns().iter().map(|column| {
-        if column.null_count() == column.len() {
-            let kind = column.data_type().clone();
-            let array = nulls.entry(kind).or_insert_with_key(|kind| new_null_array(kind, order.len()));
-            return Ok(array.clone());
-        }
-        arrow::compute::take(column, &order, None)
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
 /// The least and the greatest of a batch's times, as microseconds.
 pub(crate) fn time_range(batch: &RecordBatch) -> Option<(Time, Time)> {
     let times = batch.column(index::TIME).as_any().downcast_ref::<TimestampMicrosecondArray>()?;

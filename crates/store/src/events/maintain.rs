@@ -33,6 +33,10 @@ impl EventStore {
         // A task of its own: a caller that goes away must not leave a commit half told of.
         let round = tokio::spawn(async move {
             let _one = shared.maintaining.lock().await;
+            {
+                let mut table = shared.table.lock().await;
+                shared.recover(&mut table).await?;
+            }
             let mut done = Maintained { dropped: shared.retain().await?, ..Maintained::default() };
             while let Some(files) = shared.compact().await? {
                 done.compacted += files;
@@ -68,10 +72,7 @@ impl Shared {
         .unwrap_or(Err(EventsError::Closed))?;
         fail::fail_point!("events::before_compaction_commit", |_| Err(EventsError::Closed));
         let change = Change { add: &outputs, remove: &inputs, ..Change::default() };
-        if let Err(error) = self.replace(change).await {
-            outputs.iter().for_each(|file| super::vacuum::remove(file));
-            return Err(error);
-        }
+        self.replace(change).await?;
         Ok(Some(inputs.len()))
     }
 
@@ -91,7 +92,7 @@ impl Shared {
     async fn replace(&self, change: Change<'_>) -> Result<(), EventsError> {
         let (add, remove) = (change.add, change.remove);
         let mut table = self.table.lock().await;
-        table.commit(change).await?;
+        self.commit(&mut table, change).await?;
         let mut state = self.state();
         state.files.retain(|f| !remove.iter().any(|r| r.path == f.path));
         state.files.extend(add.iter().cloned());

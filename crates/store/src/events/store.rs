@@ -1,11 +1,17 @@
 //! The event store: events appended to memory, flushed to files, seen as one.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use arrow::{
+    array::{AsArray as _, RecordBatch},
+    compute::interleave_record_batch,
+    datatypes::TimestampMicrosecondType,
+};
 use covigil_model::{Event, OpContext, Time};
 use tokio::sync::Notify;
 
@@ -16,6 +22,7 @@ use super::{
     error::EventsError,
     field_names::FieldNames,
     schema::{self, index},
+    signature::CHUNK_ROWS,
     snapshot::{EventSnapshot, FileRef},
     table::{Change, Table},
 };
@@ -27,7 +34,9 @@ const JOINED_ROWS: usize = 8_192;
 const RETRY: Duration = Duration::from_secs(2);
 /// Events whose own time is further than this from their receipt go to a file of their own, so that
 /// they do not widen the time range of the others' file.
-const FAR: i64 = 86_400_000_000;
+const FAR: u64 = 86_400_000_000;
+/// A day in microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// The events of one tenant: memory in front, a Delta table behind. Clones are the same store.
 #[derive(Clone)]
@@ -62,6 +71,8 @@ pub(crate) struct State {
     pub(crate) files: Vec<Arc<FileRef>>,
     /// Files no longer of the table, and when they ceased to be.
     pub(crate) doomed: Vec<(Arc<FileRef>, Instant)>,
+    /// Files of commits of which it is not known whether they happened.
+    pub(crate) suspect: Vec<Arc<FileRef>>,
     fields: Arc<FieldNames>,
     /// Whether `fields` has what is not yet on disk.
     fields_grown: bool,
@@ -81,7 +92,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn push(&mut self, batch: Batch) -> Result<(), EventsError> {
+    fn push(&mut self, batch: Batch) {
         self.rows += batch.rows.num_rows();
         self.bytes += batch.bytes;
         self.since.get_or_insert_with(Instant::now);
@@ -93,11 +104,11 @@ impl Memory {
             if a > 2 * b || a + b > JOINED_ROWS {
                 break;
             }
-            let joined = batch::concat(&self.batches[self.batches.len() - 2..])?;
+            // Joining is for speed alone.
+            let Ok(joined) = batch::concat(&self.batches[self.batches.len() - 2..]) else { break };
             self.batches.truncate(self.batches.len() - 2);
             self.batches.push(joined);
         }
-        Ok(())
     }
 }
 
@@ -144,6 +155,7 @@ impl EventStore {
             frozen: None,
             files,
             doomed: Vec::new(),
+            suspect: Vec::new(),
             fields: Arc::new(fields),
             fields_grown: false,
             appended: committed,
@@ -192,7 +204,7 @@ impl EventStore {
         let grown = std::mem::take(&mut batcher.grown).then(|| Arc::new(batcher.names.clone()));
         let mut state = shared.state();
         for batch in batches {
-            state.active.push(batch)?;
+            state.active.push(batch);
         }
         state.active.up_to = up_to;
         state.active.since.get_or_insert_with(Instant::now);
@@ -340,6 +352,10 @@ impl Shared {
     }
 
     async fn try_flush_frozen(self: &Arc<Self>) -> Result<Position, EventsError> {
+        {
+            let mut table = self.table.lock().await;
+            self.recover(&mut table).await?;
+        }
         let Some(frozen) = self.state().frozen.clone() else { return Ok(self.state().committed) };
         let up_to = frozen.up_to;
         let (root, names) = {
@@ -356,15 +372,8 @@ impl Shared {
         let (files, names) = written.unwrap_or(Err(EventsError::Closed))?;
         fail::fail_point!("events::before_commit", |_| Err(EventsError::Closed));
         let mut table = self.table.lock().await;
-        if let Err(error) =
-            table.commit(Change { add: &files, up_to: Some(up_to), ..Change::default() }).await
-        {
-            drop(table);
-            for file in &files {
-                super::vacuum::remove(file);
-            }
-            return Err(error);
-        }
+        let change = Change { add: &files, up_to: Some(up_to), ..Change::default() };
+        self.commit(&mut table, change).await?;
         let mut state = self.state();
         state.files.extend(files);
         state.frozen = None;
@@ -378,31 +387,56 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Commits a change. After an error it is not known whether it happened, until
+    /// [`recover`](Self::recover) has looked.
+    pub(crate) async fn commit(&self, table: &mut Table, change: Change<'_>) -> Result<(), EventsError> {
+        let added = change.add;
+        let result = table.commit(change).await;
+        if result.is_err() {
+            self.state().suspect.extend(added.iter().cloned());
+        }
+        result
+    }
+
+    /// After a commit that failed, takes over what the log says: the commit may have happened.
+    pub(crate) async fn recover(&self, table: &mut Table) -> Result<(), EventsError> {
+        let Some((files, position)) = table.recover().await? else { return Ok(()) };
+        let mut state = self.state();
+        let mut before: HashMap<Arc<str>, Arc<FileRef>> =
+            state.files.drain(..).map(|f| (f.path.clone(), f)).collect();
+        state.files = files.into_iter().map(|f| before.remove(&f.path).unwrap_or(f)).collect();
+        let now = Instant::now();
+        state.doomed.extend(before.into_values().map(|f| (f, now)));
+        if state.frozen.as_ref().is_some_and(|f| f.up_to <= position) {
+            state.frozen = None;
+            state.committed = position;
+        }
+        let suspects = std::mem::take(&mut state.suspect);
+        let unused = suspects.into_iter().filter(|s| !state.files.iter().any(|f| f.path == s.path));
+        let unused: Vec<_> = unused.collect();
+        drop(state);
+        unused.iter().for_each(|file| super::vacuum::remove(file));
+        Ok(())
+    }
+}
+
 /// Writes a flush's files: per day of receipt one, and one more for events of far-off times.
 fn write_files(root: &Arc<Path>, memory: &Memory) -> Result<Vec<Arc<FileRef>>, EventsError> {
-    use arrow::{array::AsArray as _, datatypes::TimestampMicrosecondType};
-    if memory.rows == 0 {
-        return Ok(Vec::new());
-    }
-    let all = batch::concat(&memory.batches)?.rows;
-    let times = all.column(index::TIME).as_primitive::<TimestampMicrosecondType>().clone();
-    let received = all.column(index::RECEIVED).as_primitive::<TimestampMicrosecondType>().clone();
-    let part = |row: usize| {
-        let (time, received) = (times.value(row), received.value(row));
-        (received.div_euclid(86_400_000_000), time.abs_diff(received) > FAR as u64)
-    };
-    let mut parts: Vec<(i64, bool)> = Vec::new();
-    for row in 0..all.num_rows() {
-        let this = part(row);
-        if !parts.contains(&this) {
-            parts.push(this);
+    let batches: Vec<&RecordBatch> = memory.batches.iter().map(|b| &b.rows).collect();
+    let mut parts: BTreeMap<(i64, bool), Vec<(i64, usize, usize)>> = BTreeMap::new();
+    for (nth, batch) in batches.iter().enumerate() {
+        let column = |place: usize| batch.column(place).as_primitive::<TimestampMicrosecondType>().values();
+        for (row, (time, received)) in column(index::TIME).iter().zip(column(index::RECEIVED)).enumerate() {
+            let part = (received.div_euclid(DAY), time.abs_diff(*received) > FAR);
+            parts.entry(part).or_default().push((*time, nth, row));
         }
     }
-    parts.sort_unstable();
     let mut files: Vec<Arc<FileRef>> = Vec::new();
-    for this in parts {
-        let written = write_file(root, this.0, &batch::sorted(&all, |row| part(row) == this)?);
-        match written {
+    for ((day, _), mut rows) in parts {
+        // Ties in the order of arrival.
+        rows.sort_unstable();
+        match write_file(root, day, &batches, &rows) {
             Ok(file) => files.push(Arc::new(file)),
             Err(error) => {
                 files.iter().for_each(|file| super::vacuum::remove(file));
@@ -413,10 +447,19 @@ fn write_files(root: &Arc<Path>, memory: &Memory) -> Result<Vec<Arc<FileRef>>, E
     Ok(files)
 }
 
-fn write_file(root: &Arc<Path>, day: i64, rows: &arrow::array::RecordBatch) -> Result<FileRef, EventsError> {
-    let day: Arc<str> = Time::from_secs(day * 86_400).date_text().into();
+fn write_file(
+    root: &Arc<Path>,
+    day: i64,
+    batches: &[&RecordBatch],
+    rows: &[(i64, usize, usize)],
+) -> Result<FileRef, EventsError> {
+    let day: Arc<str> = Time::from_secs(day.saturating_mul(86_400)).date_text().into();
     let mut writer = FileWriter::create(root, &day)?;
-    writer.write(rows)?;
+    // A chunk at a time, so that a flush needs little memory besides what it empties.
+    for chunk in rows.chunks(CHUNK_ROWS) {
+        let places: Vec<(usize, usize)> = chunk.iter().map(|(_, batch, row)| (*batch, *row)).collect();
+        writer.write(&interleave_record_batch(batches, &places)?)?;
+    }
     fail::fail_point!("events::after_parquet", |_| Err(EventsError::Closed));
     writer.finish()
 }

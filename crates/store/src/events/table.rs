@@ -39,6 +39,8 @@ pub(crate) struct Table {
     log: LogStoreRef,
     state: DeltaTableState,
     commits_since_checkpoint: u64,
+    /// Whether the last commit failed, so that only the log knows whether it happened.
+    unsure: bool,
 }
 
 /// What a commit does.
@@ -79,11 +81,12 @@ impl Table {
         check_schema(root, &state)?;
         let position = state.transaction_version(log.as_ref(), WAL_APP).await.map_err(failed)?.unwrap_or(0);
         let files = files(root, &state)?;
-        let table = Self { root: root.clone(), log, state, commits_since_checkpoint: 0 };
+        let table = Self { root: root.clone(), log, state, commits_since_checkpoint: 0, unsure: false };
         Ok((table, files, Position(position.unsigned_abs())))
     }
 
-    /// Commits a change. When this returns it is durable.
+    /// Commits a change. When this returns without error it is durable; after an error call
+    /// [`recover`](Self::recover).
     pub(crate) async fn commit(&mut self, change: Change<'_>) -> Result<(), EventsError> {
         let now = Time::now().millis();
         let mut actions: Vec<Action> = Vec::new();
@@ -130,25 +133,30 @@ impl Table {
             .build(Some(&self.state), self.log.clone(), operation)
             .await;
         fail::fail_point!("events::after_commit");
-        match committed {
-            Ok(done) => self.state = done.snapshot,
-            Err(error) => {
-                // The entry may have been written all the same: what counts is what the log says.
-                let before = self.state.version();
-                let now = DeltaTableState::try_new(self.log.as_ref(), None).await;
-                let now = now.map_err(|_| delta_error(&self.root, error))?;
-                if now.version() == before {
-                    return Err(EventsError::Damaged {
-                        path: self.root.to_path_buf(),
-                        what: "a commit to its log failed".to_owned(),
-                    });
-                }
-                self.state = now;
-            }
-        }
+        // Until the entry is known to be durable, nothing is known.
+        self.unsure = true;
+        self.state = committed.map_err(|e| delta_error(&self.root, e))?.snapshot;
         sync_log(&self.root, Some(self.state.version()))?;
+        self.unsure = false;
         self.commits_since_checkpoint += 1;
         Ok(())
+    }
+
+    /// After a commit that failed: the table's files and its position, as the log says. `None` where
+    /// the last commit did not fail.
+    pub(crate) async fn recover(&mut self) -> Result<Option<(Vec<Arc<FileRef>>, Position)>, EventsError> {
+        if !self.unsure {
+            return Ok(None);
+        }
+        let failed = |source: DeltaTableError| delta_error(&self.root, source);
+        let state = DeltaTableState::try_new(self.log.as_ref(), None).await.map_err(failed)?;
+        sync_log(&self.root, Some(state.version()))?;
+        let files = files(&self.root, &state)?;
+        let position =
+            state.transaction_version(self.log.as_ref(), WAL_APP).await.map_err(failed)?.unwrap_or(0);
+        self.state = state;
+        self.unsure = false;
+        Ok(Some((files, Position(position.unsigned_abs()))))
     }
 
     /// Writes a checkpoint if `every` commits happened since the last, and deletes log entries that

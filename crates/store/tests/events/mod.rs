@@ -5,6 +5,7 @@ mod basics;
 mod crashes;
 mod durability;
 mod originals;
+mod real;
 mod upkeep;
 
 use std::{sync::Arc, time::Duration};
