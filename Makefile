@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(TARGET
 help:
 	@sed -n 's/^# make /  make /p' Makefile
 
-# make up          build (once) and start Covigil on this machine, with its data in ./covigil-data
+# make up          build (once) and start Covigil on this machine; ARGS="--data DIR" puts its data elsewhere
 up: build
 	@exec $(CARGO_TARGET_DIR)/release/covigil up $(ARGS)
 

@@ -2,7 +2,6 @@
 //! live input and for files alike. What a format means is the parsers' own matter.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -64,9 +63,6 @@ impl Parsers {
                 event.received = context.received;
                 event.failure = Some(format!("the parser {} broke on this record", parser.name()));
             }
-        }
-        if matches!(text, Cow::Owned(_)) && event.failure.is_none() {
-            event.failure = Some("the record has bytes that are not UTF-8".to_owned());
         }
         if event.time == Time::default() {
             event.time = context.received;

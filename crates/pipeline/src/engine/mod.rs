@@ -128,7 +128,8 @@ impl Engine {
         let mut detector = Detector::new(Arc::clone(&parts.rules), parts.config.limits.clone());
         let mut snapshot_at = Position(0);
         if let Some((position, bytes)) = parts.state.load().await? {
-            snapshot_at = position;
+            // A log that was begun anew gives the numbers after its last one again.
+            snapshot_at = position.min(parts.wal.stats().newest.max(parts.committed));
             match detector.restore(&bytes) {
                 Ok(restored) if restored.dropped.is_empty() => {}
                 Ok(restored) => {

@@ -11,6 +11,7 @@ pub struct PortError(pub String);
 
 /// A change of the node's own health that people should know of.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "changes are rare and never kept in numbers")]
 pub enum HealthChange {
     /// Something is wrong from now on.
     Began(Finding),

@@ -85,7 +85,12 @@ fn read_inner(path: &str, mut stream: impl Read, sink: &mut dyn RecordSink) -> C
     read_known_stream(path, content, whole, sink)
 }
 
-pub(super) fn read_zip(path: &str, file: impl Read + Seek, sink: &mut dyn RecordSink) -> ControlFlow<()> {
+pub(super) fn read_zip(
+    path: &str,
+    file: impl Read + Seek,
+    len: u64,
+    sink: &mut dyn RecordSink,
+) -> ControlFlow<()> {
     let issue = |path: &str, kind, message| FileIssue { path: path.to_owned(), number: None, kind, message };
     let mut archive = match zip::ZipArchive::new(file) {
         Ok(archive) => archive,
@@ -113,7 +118,8 @@ pub(super) fn read_zip(path: &str, file: impl Read + Seek, sink: &mut dyn Record
             continue;
         }
         let shown = format!("{path}!{}", member.name());
-        let left = allowance(member.compressed_size());
+        // The size that a member claims to have packed is the archive's word.
+        let left = allowance(member.compressed_size().min(len));
         read_inner(&shown, Bounded { inner: member, left }, sink)?;
     }
     ControlFlow::Continue(())

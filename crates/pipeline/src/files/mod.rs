@@ -119,7 +119,7 @@ fn read_seekable(path: &str, mut file: File, len: u64, sink: &mut dyn RecordSink
     };
     match Content::of(head) {
         Content::Evtx => evtx::read(path, io::BufReader::with_capacity(64 << 10, file), sink),
-        Content::Zip => archive::read_zip(path, io::BufReader::new(file), sink),
+        Content::Zip => archive::read_zip(path, io::BufReader::new(file), len, sink),
         Content::Gzip => archive::read_gzip(path, file, len, sink),
         other => read_known_stream(path, other, file, sink),
     }

@@ -54,7 +54,7 @@ impl SyslogFraming {
     }
 
     /// The next complete record.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn next_record(&mut self) -> Option<&[u8]> {
         loop {
             if self.skipping {
                 match memchr::memchr(b'\n', &self.buffer[self.at..]) {
@@ -115,7 +115,7 @@ impl SyslogFraming {
     }
 
     /// The connection has ended: what is left is cut at newlines, and handed out by
-    /// [`next`](Self::next); a count that promised more than came is not believed. To be called
+    /// [`next_record`](Self::next_record); a count that promised more than came is not believed. To be called
     /// until it yields `false`.
     pub fn finish(&mut self) -> bool {
         if self.skipping || self.at >= self.buffer.len() {
@@ -173,12 +173,12 @@ mod tests {
         let mut out = Vec::new();
         for part in input.chunks(step) {
             framing.push(part);
-            while let Some(record) = framing.next() {
+            while let Some(record) = framing.next_record() {
                 out.push(String::from_utf8_lossy(record).into_owned());
             }
         }
         while framing.finish() {
-            while let Some(record) = framing.next() {
+            while let Some(record) = framing.next_record() {
                 out.push(String::from_utf8_lossy(record).into_owned());
             }
         }
@@ -214,7 +214,7 @@ mod tests {
         let mut framing = SyslogFraming::new(100);
         for _ in 0..10_000 {
             framing.push(&[b'x'; 1_000]);
-            assert!(framing.next().is_none());
+            assert!(framing.next_record().is_none());
             assert!(framing.buffer.capacity() < 256 << 10);
         }
     }

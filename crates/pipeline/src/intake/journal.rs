@@ -36,12 +36,20 @@ pub async fn journal(journal: Journal, delivery: Delivery) {
     let health = delivery.sources().of(&journal.source);
     health.describe("systemd journal", true);
     let mut pause = RETRY_FIRST;
+    let name = format!("journal:{}", journal.source);
+    let mut cursor = delivery.checkpoint(&name).and_then(|c| String::from_utf8(c).ok());
     loop {
         let before = health.health(Time::now()).records;
-        match follow(&journal, &delivery, &health).await {
+        match follow(&journal, cursor.as_deref(), &delivery, &health).await {
             Err(Stopping) => return,
             Ok(why) => {
                 health.set_state(SourceState::Unreadable, why.clone());
+                // A cursor that the journal does not take would stop the source for good.
+                let refused = cursor.is_some() && why.contains("cursor");
+                cursor = delivery.checkpoint(&name).and_then(|c| String::from_utf8(c).ok());
+                if refused {
+                    cursor = None;
+                }
                 tracing::warn!(%why, "journalctl ended; it is started again");
             }
         }
@@ -59,13 +67,14 @@ pub async fn journal(journal: Journal, delivery: Delivery) {
 /// Runs `journalctl` once. Yields why it ended.
 async fn follow(
     journal: &Journal,
+    cursor: Option<&str>,
     delivery: &Delivery,
     health: &Arc<SourceStats>,
 ) -> Result<String, Stopping> {
     let name = format!("journal:{}", journal.source);
     let mut command = Command::new(&journal.program);
     command.args(["--output=json", "--follow", "--no-pager", "--quiet", "--all"]);
-    match delivery.checkpoint(&name).and_then(|c| String::from_utf8(c).ok()) {
+    match cursor {
         Some(cursor) => command.arg(format!("--after-cursor={cursor}")).arg("--no-tail"),
         None => command.arg(FIRST_LOOK),
     };

@@ -218,28 +218,38 @@ impl Collector {
 /// Names the sources of one listener: one per sending address, up to a bound, so that each sender's
 /// silence is noticed and a forger of addresses cannot fill the books.
 struct Senders {
-    prefix: &'static str,
-    known: HashMap<IpAddr, Arc<str>>,
+    known: HashMap<IpAddr, Sender>,
     rest: Arc<str>,
+}
+
+/// One sender.
+#[derive(Clone)]
+struct Sender {
+    source: Arc<str>,
+    /// Its address in words.
+    address: Arc<str>,
 }
 
 impl Senders {
     const MOST: usize = 1_024;
 
-    fn new(prefix: &'static str) -> Self {
-        Self { prefix, known: HashMap::new(), rest: format!("{prefix}:other").into() }
+    fn new() -> Self {
+        Self { known: HashMap::new(), rest: "syslog:other".into() }
     }
 
-    fn source(&mut self, address: IpAddr) -> Arc<str> {
+    /// The sender with this address; its books are begun where it is new.
+    fn of(&mut self, address: IpAddr, sources: &Sources) -> Sender {
         let address = address.to_canonical();
-        if let Some(name) = self.known.get(&address) {
-            return Arc::clone(name);
+        if let Some(sender) = self.known.get(&address) {
+            return sender.clone();
         }
+        let text: Arc<str> = address.to_string().into();
         if self.known.len() >= Self::MOST {
-            return Arc::clone(&self.rest);
+            return Sender { source: Arc::clone(&self.rest), address: text };
         }
-        let name: Arc<str> = format!("{}:{address}", self.prefix).into();
-        self.known.insert(address, Arc::clone(&name));
-        name
+        let sender = Sender { source: format!("syslog:{address}").into(), address: text };
+        sources.of(&sender.source).describe(format!("syslog from {address}"), true);
+        self.known.insert(address, sender.clone());
+        sender
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Collector, Delivery, MAX_RECORD, Senders, SyslogFraming};
+use super::{Collector, Delivery, MAX_RECORD, Sender, Senders, SyslogFraming};
 use crate::sources::SourceStats;
 
 /// How a TCP listener for syslog behaves.
@@ -41,7 +40,7 @@ pub async fn tcp_syslog(listener: TcpListener, settings: TcpSyslog, delivery: De
     let health = delivery.sources().of("syslog-tcp");
     let at = listener.local_addr().map_or_else(|_| String::from("?"), |a| a.to_string());
     health.describe(format!("syslog tcp {at}"), false);
-    let senders = Arc::new(Mutex::new(Senders::new("syslog")));
+    let senders = Arc::new(Mutex::new(Senders::new()));
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let mut connections = JoinSet::new();
     let mut turned_away = 0u64;
@@ -69,11 +68,11 @@ pub async fn tcp_syslog(listener: TcpListener, settings: TcpSyslog, delivery: De
             );
             continue;
         };
-        let source = senders.lock().unwrap_or_else(PoisonError::into_inner).source(peer.ip());
+        let sender = senders.lock().unwrap_or_else(PoisonError::into_inner).of(peer.ip(), delivery.sources());
         let (settings, delivery, health) = (settings.clone(), delivery.clone(), Arc::clone(&health));
         connections.spawn(async move {
             let _place = place;
-            let connection = Connection::new(peer, source, &settings, delivery, health);
+            let connection = Connection::new(sender, &settings, delivery, health);
             if let Err(error) = connection.serve(stream, settings.idle).await {
                 tracing::debug!(%peer, %error, "syslog connection ended");
             }
@@ -92,20 +91,11 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(
-        peer: SocketAddr,
-        source: Arc<str>,
-        settings: &TcpSyslog,
-        delivery: Delivery,
-        health: Arc<SourceStats>,
-    ) -> Self {
-        let address: IpAddr = peer.ip().to_canonical();
-        let row = delivery.sources().of(&source);
-        row.describe(format!("syslog from {address}"), true);
+    fn new(sender: Sender, settings: &TcpSyslog, delivery: Delivery, health: Arc<SourceStats>) -> Self {
         Self {
             framing: SyslogFraming::new(settings.max_message),
-            collector: Collector::new(source, "auto".into(), Some(address.to_string().into())),
-            row,
+            row: delivery.sources().of(&sender.source),
+            collector: Collector::new(sender.source, "auto".into(), Some(sender.address)),
             delivery,
             health,
         }
@@ -145,7 +135,7 @@ impl Connection {
         let now = Time::now();
         loop {
             let mut more = false;
-            while let Some(record) = self.framing.next() {
+            while let Some(record) = self.framing.next_record() {
                 self.collector.push(record, now);
                 if self.collector.is_full() {
                     more = true;

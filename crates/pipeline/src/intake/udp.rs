@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{BATCH_BYTES, BATCH_RECORDS, Delivery, Senders};
+use super::{BATCH_BYTES, BATCH_RECORDS, Delivery, Sender, Senders};
 use crate::sources::SourceStats;
 
 /// How a UDP listener for syslog behaves.
@@ -49,7 +49,7 @@ pub async fn udp_syslog(socket: UdpSocket, settings: UdpSyslog, delivery: Delive
     let writer = tokio::spawn(write(waiting, delivery.clone(), Arc::clone(&health)));
     let mut drops = DropCounter::of(&socket);
     let mut reader = Reader {
-        senders: Senders::new("syslog"),
+        senders: Senders::new(),
         delivery,
         parser: "auto".into(),
         batch: Batch::default(),
@@ -103,7 +103,7 @@ impl Reader {
     /// Reads datagrams until there are no more, or the batch is full.
     fn read_all(&mut self, socket: &UdpSocket, buffer: &mut [u8]) {
         let received = Time::now();
-        let mut last: Option<(IpAddr, Arc<str>, Arc<str>)> = None;
+        let mut last: Option<(IpAddr, Sender)> = None;
         while self.batch.records.len() < BATCH_RECORDS && self.bytes < BATCH_BYTES {
             let (n, peer) = match socket.try_recv_from(buffer) {
                 Ok(received) => received,
@@ -118,23 +118,19 @@ impl Reader {
             if data.is_empty() {
                 continue;
             }
-            let (source, peer) = match &last {
-                Some((address, source, text)) if *address == peer.ip() => {
-                    (Arc::clone(source), Arc::clone(text))
-                }
+            let sender = match &last {
+                Some((address, sender)) if *address == peer.ip() => sender.clone(),
                 _ => {
-                    let source = self.senders.source(peer.ip());
-                    let text: Arc<str> = peer.ip().to_canonical().to_string().into();
-                    self.delivery.sources().of(&source).describe(format!("syslog from {text}"), true);
-                    last = Some((peer.ip(), Arc::clone(&source), Arc::clone(&text)));
-                    (source, text)
+                    let sender = self.senders.of(peer.ip(), self.delivery.sources());
+                    last = Some((peer.ip(), sender.clone()));
+                    sender
                 }
             };
             self.bytes += data.len();
             self.batch.records.push(NewRecord {
-                source,
+                source: sender.source,
                 parser: Arc::clone(&self.parser),
-                peer: Some(peer),
+                peer: Some(sender.address),
                 received,
                 data: Bytes::copy_from_slice(data),
             });

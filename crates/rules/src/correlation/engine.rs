@@ -163,6 +163,11 @@ impl Correlator {
         self.plan.silenced.contains(&detection)
     }
 
+    /// Whether a correlation counts matches of a detection rule.
+    pub fn counts(&self, detection: u32) -> bool {
+        self.plan.feeds.get(&detection).is_some_and(|feeds| !feeds.is_empty())
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

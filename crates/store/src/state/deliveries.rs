@@ -176,4 +176,18 @@ impl State {
         let gave_up = row.count("gave_up")?;
         Ok((row.count("n")? - gave_up, gave_up))
     }
+
+    /// Outputs for which deliveries wait, and how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the database fails.
+    pub async fn deliveries_waiting(&self, ctx: &OpContext) -> Result<Vec<(String, u64)>, StateError> {
+        let sql = Sql::new(
+            ctx,
+            "SELECT output, COUNT(*) AS n FROM deliveries WHERE tenant = $1 AND gave_up = 0 GROUP BY output",
+        );
+        let rows = sql.all(&mut *self.read().await?).await?;
+        rows.iter().map(|row| Ok((row.text("output")?, row.count("n")?))).collect()
+    }
 }

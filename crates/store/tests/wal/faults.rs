@@ -66,7 +66,7 @@ fn run(disk: &SimDisk, from: usize, patience: usize, downstream: &mut Downstream
                 return acknowledged;
             }
             acknowledged += 1;
-            if acknowledged.is_multiple_of(2) {
+            if acknowledged % 2 == 0 {
                 let up_to = consume(&wal, downstream);
                 let _ = wal.release(up_to);
             }
