@@ -1,5 +1,7 @@
 //! The language from the outside: what is understood, what is refused, and that printing reads back.
 
+//! The language from the outside: what is understood, what is refused, and that printing reads back.
+
 use proptest::prelude::*;
 
 use super::*;
