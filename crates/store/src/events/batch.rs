@@ -104,7 +104,7 @@ impl Batcher {
         columns.activity.push(i32::from(event.activity));
         columns.severity.push(i32::from(event.severity.ocsf_id()));
         columns.status.push(i32::from(event.status.ocsf_id()));
-        let nanos = (event.time.nanos() - event.time.micros() * 1_000) as i64;
+        let nanos = event.time.nanos().rem_euclid(1_000);
         if nanos != 0 {
             columns.long(index::TIME_NANOS, row, nanos);
         }

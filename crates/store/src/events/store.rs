@@ -421,10 +421,13 @@ impl Shared {
     }
 }
 
+/// A row to write: its time in microseconds, its batch, its place there.
+type RowPlace = (i64, usize, usize);
+
 /// Writes a flush's files: per day of receipt one, and one more for events of far-off times.
 fn write_files(root: &Arc<Path>, memory: &Memory) -> Result<Vec<Arc<FileRef>>, EventsError> {
     let batches: Vec<&RecordBatch> = memory.batches.iter().map(|b| &b.rows).collect();
-    let mut parts: BTreeMap<(i64, bool), Vec<(i64, usize, usize)>> = BTreeMap::new();
+    let mut parts: BTreeMap<(i64, bool), Vec<RowPlace>> = BTreeMap::new();
     for (nth, batch) in batches.iter().enumerate() {
         let column = |place: usize| batch.column(place).as_primitive::<TimestampMicrosecondType>().values();
         for (row, (time, received)) in column(index::TIME).iter().zip(column(index::RECEIVED)).enumerate() {
@@ -451,7 +454,7 @@ fn write_file(
     root: &Arc<Path>,
     day: i64,
     batches: &[&RecordBatch],
-    rows: &[(i64, usize, usize)],
+    rows: &[RowPlace],
 ) -> Result<FileRef, EventsError> {
     let day: Arc<str> = Time::from_secs(day.saturating_mul(86_400)).date_text().into();
     let mut writer = FileWriter::create(root, &day)?;

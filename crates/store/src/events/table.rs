@@ -255,6 +255,9 @@ fn stats(file: &FileRef) -> String {
     .to_string()
 }
 
+/// Nanoseconds from the ends of time within which text is not exact.
+const SLACK: i64 = 2_000_000_000;
+
 /// The table's files, as its log says.
 fn files(root: &Arc<Path>, state: &DeltaTableState) -> Result<Vec<Arc<FileRef>>, EventsError> {
     let mut files = Vec::new();
@@ -275,10 +278,13 @@ fn files(root: &Arc<Path>, state: &DeltaTableState) -> Result<Vec<Arc<FileRef>>,
             rows,
             bytes: view.size().unsigned_abs(),
             sidecar_bytes: 0,
-            // A file whose times are unknown may contain any.
-            min_time: time("minValues").unwrap_or(Time::MIN),
+            // A file whose times are unknown may contain any. Within two seconds of the ends of what a
+            // time can be, the text form is not exact.
+            min_time: time("minValues").filter(|t| t.since(Time::MIN) > SLACK).unwrap_or(Time::MIN),
             // Statistics may be rounded down to the millisecond.
-            max_time: time("maxValues").map_or(Time::MAX, |t| t.plus_nanos(999_999)),
+            max_time: time("maxValues")
+                .filter(|t| Time::MAX.since(*t) > SLACK)
+                .map_or(Time::MAX, |t| t.plus_nanos(999_999)),
         };
         file.sidecar_bytes = std::fs::metadata(file.sidecar_location()).map_or(0, |m| m.len());
         files.push(Arc::new(file));

@@ -108,12 +108,19 @@ async fn far_off_times_do_not_widen_the_others_file_nor_make_partitions() {
     for (n, event) in all.iter_mut().enumerate().filter(|(n, _)| n % 10 == 0) {
         event.time = Time::from_secs(n as i64 * 40_000_000 - 9_000_000_000);
     }
+    (all[0].time, all[1].time) = (Time::MIN, Time::MAX);
     store.append(&all, Position(500)).await.unwrap();
     store.flush().await.unwrap();
     let snapshot = store.snapshot(&context()).unwrap();
     assert_eq!(snapshot.files.len(), 2);
     assert!(snapshot.files.iter().any(|f| f.max_time.since(f.min_time) < 3_600_000_000_000));
     assert!(snapshot.files.iter().all(|f| &*f.day == "2026-11-24"));
+    assert_eq!(contents(&snapshot), expected(&all));
+    drop((store, snapshot));
+    let (store, _) = open(dir.path()).await;
+    let snapshot = store.snapshot(&context()).unwrap();
+    let least = all.iter().map(|e| e.time).min().unwrap();
+    assert!(snapshot.files.iter().any(|f| f.may_contain(least, least)));
     assert_eq!(contents(&snapshot), expected(&all));
 }
 

@@ -169,7 +169,7 @@ mod tests {
     fn sets_cover_rows() {
         let all = ChunkSet::all(20_000);
         assert_eq!((all.total(), all.len(), all.is_all()), (3, 3, true));
-        assert_eq!(all.row_ranges(), [0..20_000]);
+        assert_eq!(all.row_ranges().as_slice(), std::slice::from_ref(&(0..20_000)));
         let mut some = all.clone();
         some.and(&[0b101]);
         assert_eq!(some.row_ranges(), [0..8_192, 16_384..20_000]);
