@@ -45,8 +45,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// The repository's root: the parent of this package's folder.
+/// The repository's root: the parent of this package's folder, as cargo says it when it runs this program.
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    here.parent().map_or_else(|| here.clone(), Path::to_owned)
 }

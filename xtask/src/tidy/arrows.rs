@@ -8,6 +8,7 @@ use serde_json::Value;
 /// A room, and the rooms that it may know. `model` is at the bottom; nothing knows a program but the
 /// command line.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("benches", &["model", "pipeline", "rules", "solution", "solutions/*", "store"]),
     ("catalog", &["solution", "solutions/*"]),
     ("cli", &["model", "catalog", "node", "pipeline", "rules", "solution", "store"]),
     ("console", &["model"]),

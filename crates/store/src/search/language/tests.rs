@@ -1,7 +1,5 @@
 //! The language from the outside: what is understood, what is refused, and that printing reads back.
 
-//! The language from the outside: what is understood, what is refused, and that printing reads back.
-
 use proptest::prelude::*;
 
 use super::*;
