@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask tidy | new-solution NAME | bench [WHAT…] | soak`.
 
+mod bench;
 mod new_solution;
 mod soak;
 mod tidy;
@@ -14,8 +15,7 @@ The project's own tasks.
 
   cargo xtask tidy               check the house rules: dependency arrows, folder shape, file size, licences
   cargo xtask new-solution NAME  add a solution family from solutions/_template
-  cargo xtask bench [WHAT…]      measure, peers beside where installed; prints the table of benches/RESULTS.md
-                                 WHAT: detect, evtx, storage, search, pipeline (default: all)
+  cargo xtask bench [WHAT…]      measure in release builds; WHAT: detect, storage, pipeline (default: all)
   cargo xtask soak [KILLS]       the long tests: 1,000 kills under load, and the full reference comparison
 ";
 
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root),
         ["new-solution", name] => new_solution::run(&root, name),
+        ["bench", what @ ..] => bench::run(&root, what),
         ["soak"] => soak::run(&root, 1_000),
         ["soak", kills] => match kills.parse() {
             Ok(kills) => soak::run(&root, kills),

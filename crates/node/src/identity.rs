@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use covigil_console::backend::TokenHash;
 use covigil_model::{OpContext, Party, Role, TenantId, Time, UserId};
 use covigil_store::state::{NewApiToken, NewUser, SignInLink, State, StateError, TokenHash as KeptHash};
@@ -38,15 +39,11 @@ fn random(bytes: &mut [u8]) -> io::Result<()> {
     SystemRandom::new().fill(bytes).map_err(|_| io::Error::other("the system's random generator failed"))
 }
 
-/// 256 random bits as hexadecimal digits.
+/// 256 random bits in the form that the console's links have: base64url without padding.
 fn random_token() -> Result<String, StateError> {
-    use std::fmt::Write as _;
     let mut bytes = [0; 32];
     random(&mut bytes).map_err(|e| StateError::Invalid(e.to_string()))?;
-    Ok(bytes.iter().fold(String::with_capacity(64), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    }))
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Makes new tokens for this machine's command line, one that reads and one that sends, and revokes those of

@@ -89,6 +89,19 @@ async fn a_stopped_node_starts_again_with_everything() {
     assert_eq!(node.search_until("\"before the stop\"", 1).await.len(), 1, "and stored once");
 }
 
+#[tokio::test]
+async fn a_link_made_by_the_command_line_opens_the_console() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path()).await;
+    let output = covigil().args(["sign-in", "--data"]).arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let link = String::from_utf8(output.stdout).unwrap();
+    let page = node.http.get(link.trim()).send().await.unwrap();
+    assert_eq!(page.status(), 200, "{}", page.text().await.unwrap());
+    let forged = format!("{}x", link.trim());
+    assert_eq!(node.http.get(forged).send().await.unwrap().status(), 404);
+}
+
 #[test]
 fn help_completions_and_manual_are_there() {
     for args in

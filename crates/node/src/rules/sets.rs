@@ -146,6 +146,7 @@ pub fn add(
         let _ = remove(&fresh);
         return Err(AddError::Empty(format!("{source} {}", within.display()).trim().to_owned()));
     }
+    copy_notices(&root, &files).map_err(file(&root))?;
     remove(&fresh.join("checkout")).map_err(file(&fresh))?;
 
     let source = if commit.is_empty() {
@@ -198,6 +199,22 @@ fn clone(url: &str, into: &Path) -> Result<String, AddError> {
     run(&["-C", &folder, "rev-parse", "HEAD"])
 }
 
+/// Copies the licences and notices of the source's own folder, which cover the rules below it.
+fn copy_notices(root: &Path, files: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let shown = entry.file_name().to_string_lossy().into_owned();
+        if is_notice(&shown) && entry.file_type()?.is_file() {
+            fs::copy(entry.path(), files.join(shown))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_notice(name: &str) -> bool {
+    name.starts_with("LICENSE") || name.starts_with("NOTICE")
+}
+
 /// Copies rule files, keeping folders; licences and notices go with them. Yields the number of rule files.
 fn copy_rules(from: &Path, to: &Path) -> io::Result<usize> {
     let mut count = 0;
@@ -213,7 +230,7 @@ fn copy_rules(from: &Path, to: &Path) -> io::Result<usize> {
             count += copy_rules(&entry.path(), &to.join(&name))?;
         } else if kind.is_file() {
             let rule = shown.ends_with(".yml") || shown.ends_with(".yaml");
-            if rule || shown.starts_with("LICENSE") || shown.starts_with("NOTICE") {
+            if rule || is_notice(&shown) {
                 fs::create_dir_all(to)?;
                 fs::copy(entry.path(), to.join(&name))?;
                 count += usize::from(rule);
@@ -251,10 +268,12 @@ mod tests {
         fs::create_dir(source.path().join("rules")).unwrap();
         fs::write(source.path().join("rules/a.yml"), "1").unwrap();
         fs::write(source.path().join("other.yml"), "not in rules/").unwrap();
+        fs::write(source.path().join("LICENSE"), "terms").unwrap();
         let path = source.path().display().to_string();
         let set = add(data.path(), &path, Some("mine"), None).unwrap();
         assert_eq!(fs::read_to_string(set.files.join("a.yml")).unwrap(), "1");
         assert!(!set.files.join("other.yml").exists());
+        assert!(set.files.join("LICENSE").exists());
         fs::remove_file(source.path().join("rules/a.yml")).unwrap();
         fs::write(source.path().join("rules/b.yml"), "2").unwrap();
         add(data.path(), &path, Some("mine"), None).unwrap();
