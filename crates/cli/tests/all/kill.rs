@@ -7,13 +7,17 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use covigil_model::Time;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::shared::Node;
 
+/// Events asked for at a time; twice as many are let through, so that doubled ones would show.
+const STRETCH: u64 = 40_000;
 /// Senders at the same time.
 const SENDERS: u64 = 4;
 
@@ -36,6 +40,28 @@ struct Sender {
     key: String,
     lines: String,
     numbers: Vec<u64>,
+}
+
+/// The time of the event of that number: one a millisecond.
+fn time_of(number: u64) -> Time {
+    Time::from_secs(1_767_225_600).plus_nanos(number as i64 * 1_000_000)
+}
+
+/// Every stored event, asked for stretch by stretch since one answer is bounded; waits until there are as many
+/// as were acknowledged.
+async fn all_events(node: &Node, numbers: u64, acknowledged: usize) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let mut found = Vec::new();
+        for first in (0..=numbers).step_by(STRETCH as usize) {
+            let stretch = Some((time_of(first), time_of(first + STRETCH)));
+            found.extend(node.search_between("", stretch, 2 * STRETCH as usize).await);
+        }
+        if found.len() >= acknowledged || begun.elapsed() > Duration::from_secs(60) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 fn setting(name: &str, usual: u64) -> u64 {
@@ -69,7 +95,7 @@ async fn kill_at_random_moments_loses_and_doubles_nothing() {
                         sender.lines = sender
                             .numbers
                             .iter()
-                            .map(|n| format!("{{\"time\":\"2026-01-01T00:00:00Z\",\"number\":\"n{n}\"}}\n"))
+                            .map(|n| format!("{{\"time\":\"{}\",\"number\":\"n{n}\"}}\n", time_of(*n)))
                             .collect();
                     }
                     if !node.send(&sender.key, &sender.lines).await {
@@ -104,7 +130,7 @@ async fn kill_at_random_moments_loses_and_doubles_nothing() {
     }
     let acknowledged = acknowledged.lock().await;
     assert!(acknowledged.len() as u64 > kills, "the load was too small to show anything");
-    let found = node.search_until("", acknowledged.len()).await;
+    let found = all_events(&node, next.load(Ordering::Relaxed), acknowledged.len()).await;
     let mut times: HashMap<u64, u32> = HashMap::new();
     for event in &found {
         let original = event["original"].as_str().unwrap();

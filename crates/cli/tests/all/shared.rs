@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use covigil_model::Time;
 use serde_json::{Value, json};
 
 /// The built binary.
@@ -118,11 +119,21 @@ impl Node {
 
     /// The events that a query finds.
     pub async fn search(&self, query: &str, limit: usize) -> Vec<Value> {
+        self.search_between(query, None, limit).await
+    }
+
+    /// The events that a query finds from one time to before another.
+    pub async fn search_between(&self, query: &str, range: Option<(Time, Time)>, limit: usize) -> Vec<Value> {
+        let mut request = json!({ "query": query, "limit": limit });
+        if let Some((from, to)) = range {
+            request["from"] = json!(from);
+            request["to"] = json!(to);
+        }
         let answer = self
             .http
             .post(format!("{}/api/v1/search", self.url))
             .bearer_auth(&self.read_token)
-            .body(json!({ "query": query, "limit": limit }).to_string())
+            .body(request.to_string())
             .send()
             .await
             .unwrap();
