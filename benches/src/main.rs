@@ -1,4 +1,4 @@
-//! Measures Covigil. `cargo xtask bench` calls it with peers beside, and prints rows for `benches/RESULTS.md`.
+//! Measures detection, and writes the made-up and the collected events that figures rest on. `cargo xtask bench` calls it.
 
 mod detect;
 mod synthetic;
